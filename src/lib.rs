@@ -1,9 +1,17 @@
 // SPDX-License-Identifier: MPL-2.0
-//! Placeholder.
+//! GStreamer elements that send and receive WebRTC without application code.
+
+pub mod end_reason;
+pub mod error;
+pub mod gst_ext;
+pub mod runtime;
+pub mod signaller;
+mod signallers;
 
 fn plugin_init(_plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {
     Ok(())
 }
+
 
 gst::plugin_define!(
     rswebrtc,

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: MPL-2.0
+//! Small extensions of the GStreamer bindings: elements by name, promises to await, structures as JSON.
+//!
+//! Nothing here knows of sessions or signalling.
+
+pub mod make;
+pub mod promise;
+pub mod structure;

@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: MPL-2.0
+//! The signalling protocols, one folder each, all behind [`Signallable`](crate::signaller::Signallable).
+//!
+//! Every folder is split alike: `protocol.rs` parses and builds messages, `machine.rs` decides, `client.rs` talks,
+//! `imp.rs` is the GObject. Only `elements` joins a signaller to a sink or a source.
+
+pub(crate) mod default;
