@@ -31,10 +31,16 @@ pub enum SessionEndReason {
     #[enum_value(name = "DTLS failed: handshake refused", nick = "dtls-failed")]
     DtlsFailed,
     /// The certificate presented is not the one the description names (RFC 8122).
-    #[enum_value(name = "Fingerprint mismatch: another certificate than described", nick = "fingerprint-mismatch")]
+    #[enum_value(
+        name = "Fingerprint mismatch: another certificate than described",
+        nick = "fingerprint-mismatch"
+    )]
     FingerprintMismatch,
     /// The peer's description cannot be used.
-    #[enum_value(name = "Bad description: the peer's SDP cannot be used", nick = "bad-description")]
+    #[enum_value(
+        name = "Bad description: the peer's SDP cannot be used",
+        nick = "bad-description"
+    )]
     BadDescription,
     /// Nothing this side can send or receive was accepted.
     #[enum_value(name = "No common codec", nick = "no-common-codec")]
@@ -97,7 +103,10 @@ pub struct EndReason {
 impl EndReason {
     /// An end of this kind, explained by `text`.
     pub fn new(kind: SessionEndReason, text: impl Into<String>) -> Self {
-        Self { kind, text: text.into() }
+        Self {
+            kind,
+            text: text.into(),
+        }
     }
 
     /// `nick: text`, or the bare nick when there is nothing to add.

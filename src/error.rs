@@ -10,7 +10,11 @@ const SIGNALLING_PREFIX: &str = "Signalling error: ";
 
 /// Posts that signalling failed for good: a stream error, `failed`.
 pub fn post_signalling_error(element: &impl IsA<gst::Element>, message: &str) {
-    gst::element_error!(element, gst::StreamError::Failed, ["{SIGNALLING_PREFIX}{message}"]);
+    gst::element_error!(
+        element,
+        gst::StreamError::Failed,
+        ["{SIGNALLING_PREFIX}{message}"]
+    );
 }
 
 /// Posts that the element as a whole cannot go on: a stream error, `failed`.

@@ -1,26 +1,22 @@
 // SPDX-License-Identifier: MPL-2.0
 //! GStreamer elements that send and receive WebRTC without application code.
+//!
+//! The modules, from the outside in:
+//!
+//! - `elements`: one file per element name; picks a signaller and describes itself.
+//! - `sink` and `source`: what all sending and all receiving elements share.
+//! - [`signaller`]: the contract between them and a signalling protocol; `signallers`: the protocols.
+//! - `codec`, `sdp`, `datachannel`, `stats`: what can be sent, and how descriptions, channels and statistics read.
+//! - `webrtcbin`: what both ends do to a webrtcbin. `bwe`: the element that paces packets and estimates bandwidth.
+//! - `net`: connections. `embedded`: the servers a sink can run itself.
+//! - [`gst_ext`], [`runtime`], [`error`], [`end_reason`]: small ground everything stands on.
 
 pub mod end_reason;
 pub mod error;
 pub mod gst_ext;
+mod plugin;
 pub mod runtime;
 pub mod signaller;
 mod signallers;
 
-fn plugin_init(_plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {
-    Ok(())
-}
-
-
-gst::plugin_define!(
-    rswebrtc,
-    env!("CARGO_PKG_DESCRIPTION"),
-    plugin_init,
-    concat!(env!("CARGO_PKG_VERSION"), "-", env!("COMMIT_ID")),
-    "MPL-2.0",
-    env!("CARGO_PKG_NAME"),
-    env!("CARGO_PKG_NAME"),
-    env!("CARGO_PKG_NAME"),
-    env!("BUILD_REL_DATE")
-);
+pub use plugin::plugin_register_static;

@@ -90,7 +90,10 @@ where
     }
     // A runtime refuses to block inside itself; another thread may.
     std::thread::scope(|scope| {
-        scope.spawn(|| RUNTIME.block_on(future)).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        scope
+            .spawn(|| RUNTIME.block_on(future))
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }
 
@@ -113,7 +116,10 @@ mod tests {
             std::future::pending::<()>().await;
         });
         drop(task);
-        assert_eq!(rx.recv_timeout(Duration::from_secs(10)), Err(mpsc::RecvTimeoutError::Disconnected));
+        assert_eq!(
+            rx.recv_timeout(Duration::from_secs(10)),
+            Err(mpsc::RecvTimeoutError::Disconnected)
+        );
     }
 
     #[test]

@@ -34,12 +34,19 @@ pub fn missing(factory: &str, purpose: &str) -> MissingElement {
         Some(package) => format!("install the package {package}"),
         None => "install the plugin that has it".to_owned(),
     };
-    MissingElement { factory: factory.to_owned(), purpose: purpose.to_owned(), remedy }
+    MissingElement {
+        factory: factory.to_owned(),
+        purpose: purpose.to_owned(),
+        remedy,
+    }
 }
 
 /// The Debian package that has a factory.
 pub fn debian_package(factory: &str) -> Option<&'static str> {
-    PACKAGES.iter().find(|(_, factories)| factories.contains(&factory)).map(|(package, _)| *package)
+    PACKAGES
+        .iter()
+        .find(|(_, factories)| factories.contains(&factory))
+        .map(|(package, _)| *package)
 }
 
 /// Factories this plugin asks for by name, under the package of Debian 12 that has them.
@@ -47,28 +54,77 @@ const PACKAGES: &[(&str, &[&str])] = &[
     (
         "gstreamer1.0-plugins-bad",
         &[
-            "webrtcbin", "dtlssrtpdec", "dtlssrtpenc", "dtlsdec", "srtpenc", "srtpdec", "sctpenc", "sctpdec", "h264parse",
-            "h265parse", "av1parse", "vp9parse", "openh264enc", "av1enc", "svtav1enc", "errorignore", "x265enc",
+            "webrtcbin",
+            "dtlssrtpdec",
+            "dtlssrtpenc",
+            "dtlsdec",
+            "srtpenc",
+            "srtpdec",
+            "sctpenc",
+            "sctpdec",
+            "h264parse",
+            "h265parse",
+            "av1parse",
+            "vp9parse",
+            "openh264enc",
+            "av1enc",
+            "svtav1enc",
+            "errorignore",
+            "x265enc",
         ],
     ),
     ("gstreamer1.0-nice", &["nicesrc", "nicesink"]),
     (
         "gstreamer1.0-plugins-good",
         &[
-            "rtpbin", "rtpvp8pay", "rtpvp9pay", "rtph264pay", "rtph265pay", "rtpopuspay", "rtpvp8depay", "rtpvp9depay",
-            "rtph264depay", "rtph265depay", "rtpopusdepay", "rtpfunnel", "rtpulpfecenc", "rtpredenc", "vp8enc", "vp9enc",
-            "vp8dec", "vp9dec",
+            "rtpbin",
+            "rtpvp8pay",
+            "rtpvp9pay",
+            "rtph264pay",
+            "rtph265pay",
+            "rtpopuspay",
+            "rtpvp8depay",
+            "rtpvp9depay",
+            "rtph264depay",
+            "rtph265depay",
+            "rtpopusdepay",
+            "rtpfunnel",
+            "rtpulpfecenc",
+            "rtpredenc",
+            "vp8enc",
+            "vp9enc",
+            "vp8dec",
+            "vp9dec",
         ],
     ),
     ("gstreamer1.0-plugins-ugly", &["x264enc"]),
     (
         "gstreamer1.0-plugins-base",
         &[
-            "appsrc", "appsink", "videoconvert", "videoscale", "videorate", "audioconvert", "audioresample", "opusenc",
-            "opusdec", "decodebin3", "parsebin",
+            "appsrc",
+            "appsink",
+            "videoconvert",
+            "videoscale",
+            "videorate",
+            "audioconvert",
+            "audioresample",
+            "opusenc",
+            "opusdec",
+            "decodebin3",
+            "parsebin",
         ],
     ),
-    ("libgstreamer1.0-0", &["queue", "capsfilter", "clocksync", "fakesink", "identity", "funnel"]),
+    (
+        "libgstreamer1.0-0",
+        &[
+            "queue",
+            "capsfilter",
+            "clocksync",
+            "fakesink",
+            "identity",
+            "funnel",
+        ],
+    ),
 ];
 
 #[cfg(test)]

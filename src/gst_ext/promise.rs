@@ -74,8 +74,10 @@ pub async fn set_remote_description(
     description: &WebRTCSessionDescription,
 ) -> Result<(), PromiseError> {
     let action = "set-remote-description";
-    let fresh = reparsed(description)
-        .ok_or_else(|| PromiseError::Refused { action, message: "the SDP cannot be parsed".to_owned() })?;
+    let fresh = reparsed(description).ok_or_else(|| PromiseError::Refused {
+        action,
+        message: "the SDP cannot be parsed".to_owned(),
+    })?;
     set(webrtcbin, action, &fresh).await
 }
 
@@ -86,7 +88,12 @@ pub async fn set_remote_description(
 pub async fn get_stats(webrtcbin: &gst::Element) -> Result<gst::Structure, PromiseError> {
     let (promise, reply) = pending();
     webrtcbin.emit_by_name::<()>("get-stats", &[&None::<gst::Pad>, &promise]);
-    answered("get-stats", reply).await?.ok_or(PromiseError::Incomplete { action: "get-stats", wanted: "statistics" })
+    answered("get-stats", reply)
+        .await?
+        .ok_or(PromiseError::Incomplete {
+            action: "get-stats",
+            wanted: "statistics",
+        })
 }
 
 /// The same description, made from its printed text.
@@ -96,6 +103,9 @@ pub fn reparsed(description: &WebRTCSessionDescription) -> Option<WebRTCSessionD
 
 /// A description of `type_` from SDP text; `None` when it cannot be parsed.
 pub fn parsed(type_: WebRTCSDPType, text: &str) -> Option<WebRTCSessionDescription> {
+    if text.is_empty() {
+        return None;
+    }
     let sdp = gst_sdp::SDPMessage::parse_buffer(text.as_bytes()).ok()?;
     Some(WebRTCSessionDescription::new(type_, sdp))
 }
@@ -119,8 +129,14 @@ async fn answered(
         Ok(Ok(reply)) => reply,
         Ok(Err(_)) | Err(_) => return Err(PromiseError::GivenUp { action }),
     };
-    if let Some(error) = reply.as_ref().and_then(|reply| reply.get::<gst::glib::Error>("error").ok()) {
-        return Err(PromiseError::Refused { action, message: error.message().to_owned() });
+    if let Some(error) = reply
+        .as_ref()
+        .and_then(|reply| reply.get::<gst::glib::Error>("error").ok())
+    {
+        return Err(PromiseError::Refused {
+            action,
+            message: error.message().to_owned(),
+        });
     }
     Ok(reply)
 }
@@ -135,7 +151,10 @@ async fn created(
     answered(action, reply)
         .await?
         .and_then(|reply| reply.get::<WebRTCSessionDescription>(field).ok())
-        .ok_or(PromiseError::Incomplete { action, wanted: field })
+        .ok_or(PromiseError::Incomplete {
+            action,
+            wanted: field,
+        })
 }
 
 async fn set(
@@ -187,7 +206,16 @@ mod tests {
         let offer = runtime::block_on(create_offer(&webrtcbin)).unwrap();
         assert_eq!(offer.type_(), WebRTCSDPType::Offer);
         let answer = runtime::block_on(create_answer(&webrtcbin));
-        assert!(matches!(answer, Err(PromiseError::Refused { action: "create-answer", .. })), "{answer:?}");
+        assert!(
+            matches!(
+                answer,
+                Err(PromiseError::Refused {
+                    action: "create-answer",
+                    ..
+                })
+            ),
+            "{answer:?}"
+        );
         pipeline.set_state(gst::State::Null).unwrap();
     }
 }

@@ -16,7 +16,9 @@ const MAX_DEPTH: usize = 32;
 
 /// The structure's fields as a JSON object.
 pub fn to_json(structure: &gst::StructureRef) -> Value {
-    let fields = structure.iter().filter_map(|(name, value)| Some((name.to_string(), value_to_json(value)?)));
+    let fields = structure
+        .iter()
+        .filter_map(|(name, value)| Some((name.to_string(), value_to_json(value)?)));
     Value::Object(fields.collect::<Map<_, _>>())
 }
 
@@ -44,13 +46,17 @@ fn value_to_json(value: &glib::Value) -> Option<Value> {
         return structure.map(|structure| to_json(&structure));
     }
     if let Ok(array) = value.get::<gst::Array>() {
-        return Some(Value::Array(array.iter().filter_map(|item| value_to_json(item)).collect()));
+        return Some(Value::Array(
+            array.iter().filter_map(|item| value_to_json(item)).collect(),
+        ));
     }
     if let Ok(array) = value.get::<glib::ValueArray>() {
         return Some(Value::Array(array.iter().filter_map(value_to_json).collect()));
     }
     if let Some((_, flags)) = glib::FlagsValue::from_value(value) {
-        return Some(Value::String(flags.iter().map(|flag| flag.nick()).collect::<Vec<_>>().join("+")));
+        return Some(Value::String(
+            flags.iter().map(|flag| flag.nick()).collect::<Vec<_>>().join("+"),
+        ));
     }
     value.serialize().ok().map(|text| Value::String(text.to_string()))
 }
@@ -96,12 +102,48 @@ fn json_to_value(value: &Value, depth: usize) -> Option<glib::SendValue> {
         Value::Number(number) => number_to_value(number),
         // A structure field cannot hold text with a NUL in it.
         Value::String(text) => (!text.contains('\0')).then(|| text.to_send_value()),
-        Value::Array(items) => {
-            let items = items.iter().filter_map(|item| json_to_value(item, depth + 1));
-            Some(gst::Array::from_iter(items).to_send_value())
-        }
+        Value::Array(items) => Some(array_to_value(items, depth).to_send_value()),
         Value::Object(_) => Some(object_to_structure(value, OBJECT_NAME, depth)?.to_send_value()),
     }
+}
+
+/// The items of a GStreamer array share one type: numbers take the widest among them, and where kinds are mixed each
+/// item becomes text (its JSON form, strings as they are).
+fn array_to_value(items: &[Value], depth: usize) -> gst::Array {
+    let items: Vec<&Value> = items.iter().filter(|item| !item.is_null()).collect();
+    let all = |is: fn(&Value) -> bool| items.iter().all(|item| is(item));
+    if all(Value::is_u64)
+        || all(Value::is_string)
+        || all(Value::is_boolean)
+        || all(Value::is_object)
+        || all(Value::is_array)
+    {
+        return gst::Array::from_iter(items.iter().filter_map(|item| json_to_value(item, depth + 1)));
+    }
+    if all(|item| item.as_i64().is_some()) {
+        return gst::Array::from_iter(
+            items
+                .iter()
+                .filter_map(|item| item.as_i64())
+                .map(|n| n.to_send_value()),
+        );
+    }
+    if all(Value::is_number) {
+        return gst::Array::from_iter(
+            items
+                .iter()
+                .filter_map(|item| item.as_f64())
+                .map(|n| n.to_send_value()),
+        );
+    }
+    let text = |item: &&Value| item.as_str().map_or_else(|| item.to_string(), str::to_owned);
+    gst::Array::from_iter(
+        items
+            .iter()
+            .map(text)
+            .filter(|text| !text.contains('\0'))
+            .map(|text| text.to_send_value()),
+    )
 }
 
 fn number_to_value(number: &Number) -> Option<glib::SendValue> {
@@ -117,7 +159,9 @@ fn number_to_value(number: &Number) -> Option<glib::SendValue> {
 /// GStreamer aborts on a structure whose name does not begin with a letter or holds others than these.
 fn is_structure_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic())
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || "/-_.:+".contains(c))
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "/-_.:+".contains(c))
 }
 
 #[cfg(test)]
@@ -136,10 +180,19 @@ mod tests {
             json!({}),
             json!({"name": "cam", "flag": true, "n": 3, "negative": -4, "ratio": 0.5}),
             json!({"nested": {"deeper": {"list": [1, 2, 3]}}}),
-            json!({"mixed": [1, "two", false, {"three": 3}]}),
+            json!({"texts": ["a", "b"], "flags": [true, false], "none": [], "lists": [[1], [2]]}),
+            json!({"objects": [{"a": 1}, {"b": 2}]}),
         ] {
             assert_eq!(there_and_back(value.clone()), value);
         }
+    }
+
+    #[test]
+    fn the_items_of_an_array_get_one_type() {
+        gst::init().unwrap();
+        let arrays = json!({"a": [1, -2], "b": [1, 0.5], "c": [1, "two", false, {"three": 3}]});
+        let expected = json!({"a": [1, -2], "b": [1.0, 0.5], "c": ["1", "two", "false", "{\"three\":3}"]});
+        assert_eq!(there_and_back(arrays), expected);
     }
 
     #[test]
@@ -166,7 +219,10 @@ mod tests {
         assert!(from_json(&deep).is_some());
         assert!(from_json_named(&json!({}), "9 bad name").is_none());
         assert!(from_json_named(&json!({}), "").is_none());
-        assert_eq!(there_and_back(json!({"a": "nul\u{0}byte", "": 1, "sp ace": 2})), json!({"": 1, "sp ace": 2}));
+        assert_eq!(
+            there_and_back(json!({"a": "nul\u{0}byte", "": 1, "sp ace": 2})),
+            json!({"": 1, "sp ace": 2})
+        );
     }
 
     #[test]

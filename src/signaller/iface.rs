@@ -29,7 +29,8 @@ pub trait SignallableImpl: ObjectImpl + ObjectSubclass<Type: IsA<super::Signalla
     fn send_sdp(&self, _session_id: &str, _sdp: &gst_webrtc::WebRTCSessionDescription) {}
 
     /// Sends a local candidate of the m-line at `sdp_m_line_index`; an empty one marks the end of candidates.
-    fn add_ice(&self, _session_id: &str, _candidate: &str, _sdp_m_line_index: u32, _sdp_mid: Option<String>) {}
+    fn add_ice(&self, _session_id: &str, _candidate: &str, _sdp_m_line_index: u32, _sdp_mid: Option<String>) {
+    }
 
     /// Ends the session towards the peer.
     fn end_session(&self, _session_id: &str) {}
@@ -98,7 +99,10 @@ impl ObjectInterface for Signallable {
 }
 
 // SAFETY: the trampolines below only cast the instance to the implementor, which is what glib installed them for.
-#[allow(unsafe_code, reason = "one implementation per interface, see the style's rule on IsImplementable")]
+#[allow(
+    unsafe_code,
+    reason = "one implementation per interface, see the style's rule on IsImplementable"
+)]
 unsafe impl<T: SignallableImpl> IsImplementable<T> for super::Signallable
 where
     <T as ObjectSubclass>::Type: IsA<glib::Object>,
@@ -109,11 +113,15 @@ where
         iface.stop = |this| implementor::<T>(this).imp().stop();
         iface.send_sdp = |this, session_id, sdp| implementor::<T>(this).imp().send_sdp(session_id, sdp);
         iface.add_ice = |this, session_id, candidate, index, mid| {
-            implementor::<T>(this).imp().add_ice(session_id, candidate, index, mid);
+            implementor::<T>(this)
+                .imp()
+                .add_ice(session_id, candidate, index, mid);
         };
         iface.end_session = |this, session_id| implementor::<T>(this).imp().end_session(session_id);
         iface.end_session_with_error = |this, session_id, error| {
-            implementor::<T>(this).imp().end_session_with_error(session_id, error);
+            implementor::<T>(this)
+                .imp()
+                .end_session_with_error(session_id, error);
         };
     }
 }
@@ -123,5 +131,6 @@ fn implementor<T: SignallableImpl>(this: &super::Signallable) -> &T::Type
 where
     T::Type: IsA<glib::Object>,
 {
-    this.dynamic_cast_ref::<T::Type>().expect("a vtable is only reached through an instance of its own type")
+    this.dynamic_cast_ref::<T::Type>()
+        .expect("a vtable is only reached through an instance of its own type")
 }

@@ -16,9 +16,9 @@
 //! ```
 
 mod iface;
+pub mod signals;
 #[cfg(test)]
 mod tests;
-pub mod signals;
 
 use std::sync::LazyLock;
 
@@ -35,7 +35,11 @@ pub mod prelude {
 
 /// Debug category of the interface and of the stock signallers.
 pub static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
-    gst::DebugCategory::new("webrtc-signaller", gst::DebugColorFlags::empty(), Some("WebRTC signallers"))
+    gst::DebugCategory::new(
+        "webrtc-signaller",
+        gst::DebugColorFlags::empty(),
+        Some("WebRTC signallers"),
+    )
 });
 
 glib::wrapper! {
@@ -46,10 +50,16 @@ glib::wrapper! {
 // SAFETY: implementors are required to be thread safe (`SignallableImpl: Send + Sync` through `ObjectImpl` types that
 // the elements use from their streaming, runtime and application threads alike); GObject signals and properties,
 // all this wrapper offers, are thread safe.
-#[allow(unsafe_code, reason = "glib wrappers of interfaces cannot derive Send and Sync")]
+#[allow(
+    unsafe_code,
+    reason = "glib wrappers of interfaces cannot derive Send and Sync"
+)]
 unsafe impl Send for Signallable {}
 // SAFETY: as above.
-#[allow(unsafe_code, reason = "glib wrappers of interfaces cannot derive Send and Sync")]
+#[allow(
+    unsafe_code,
+    reason = "glib wrappers of interfaces cannot derive Send and Sync"
+)]
 unsafe impl Sync for Signallable {}
 
 /// The verbs of a signaller, for whoever uses one.
@@ -74,7 +84,13 @@ pub trait SignallableExt: IsA<Signallable> {
 
     /// Sends a local ICE candidate, in the form `candidate:…` (RFC 8839), of the m-line at `sdp_m_line_index`.
     fn add_ice(&self, session_id: &str, candidate: &str, sdp_m_line_index: u32, sdp_mid: Option<String>) {
-        signals::emit_send_ice(self.upcast_ref(), session_id, candidate, sdp_m_line_index, sdp_mid);
+        signals::emit_send_ice(
+            self.upcast_ref(),
+            session_id,
+            candidate,
+            sdp_m_line_index,
+            sdp_mid,
+        );
     }
 
     /// Tells the peer that the session is over.

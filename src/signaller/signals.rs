@@ -59,12 +59,24 @@ fn verbs() -> Vec<Signal> {
             let sdp = description(values, 2)?;
             Some((this.vtable().send_sdp)(this, &string(values, 1)?, &sdp))
         }),
-        verb(SEND_ICE, &[text, text, u32::static_type(), text], |this, values| {
-            let (session_id, candidate) = (string(values, 1)?, string(values, 2)?);
-            let index = values.get(3)?.get::<u32>().ok()?;
-            Some((this.vtable().add_ice)(this, &session_id, &candidate, index, nullable(values, 4)))
+        verb(
+            SEND_ICE,
+            &[text, text, u32::static_type(), text],
+            |this, values| {
+                let (session_id, candidate) = (string(values, 1)?, string(values, 2)?);
+                let index = values.get(3)?.get::<u32>().ok()?;
+                Some((this.vtable().add_ice)(
+                    this,
+                    &session_id,
+                    &candidate,
+                    index,
+                    nullable(values, 4),
+                ))
+            },
+        ),
+        verb(END_SESSION, &[text], |this, values| {
+            Some((this.vtable().end_session)(this, &string(values, 1)?))
         }),
-        verb(END_SESSION, &[text], |this, values| Some((this.vtable().end_session)(this, &string(values, 1)?))),
         verb(END_SESSION_WITH_ERROR, &[text, text], |this, values| {
             let session_id = string(values, 1)?;
             Some(end_session_with_error(this, &session_id, nullable(values, 2)))
@@ -89,11 +101,25 @@ fn reports() -> Vec<Signal> {
     let sdp = WebRTCSessionDescription::static_type();
     vec![
         Signal::builder(SESSION_STARTED).param_types([text, text]).build(),
-        Signal::builder(SESSION_REQUESTED).param_types([text, text, sdp]).build(),
-        Signal::builder(SESSION_DESCRIPTION).param_types([text, sdp]).action().build(),
-        Signal::builder(HANDLE_ICE).param_types([text, u32::static_type(), text, text]).action().build(),
-        Signal::builder(SESSION_ENDED).param_types([text]).return_type::<bool>().build(),
-        Signal::builder(SESSION_ENDED_WITH_ERROR).param_types([text, text]).return_type::<bool>().build(),
+        Signal::builder(SESSION_REQUESTED)
+            .param_types([text, text, sdp])
+            .build(),
+        Signal::builder(SESSION_DESCRIPTION)
+            .param_types([text, sdp])
+            .action()
+            .build(),
+        Signal::builder(HANDLE_ICE)
+            .param_types([text, u32::static_type(), text, text])
+            .action()
+            .build(),
+        Signal::builder(SESSION_ENDED)
+            .param_types([text])
+            .return_type::<bool>()
+            .build(),
+        Signal::builder(SESSION_ENDED_WITH_ERROR)
+            .param_types([text, text])
+            .return_type::<bool>()
+            .build(),
         Signal::builder(ERROR).param_types([text]).build(),
         Signal::builder(SHUTDOWN).action().build(),
     ]
@@ -105,11 +131,22 @@ fn notices() -> Vec<Signal> {
     let (meta, flag) = (gst::Structure::static_type(), bool::static_type());
     let element = gst::Element::static_type();
     vec![
-        Signal::builder(PRODUCER_ADDED).param_types([text, meta, flag]).build(),
-        Signal::builder(PRODUCER_REMOVED).param_types([text, meta]).build(),
-        Signal::builder(CONSUMER_ADDED).param_types([text, element]).deprecated().build(),
-        Signal::builder(CONSUMER_REMOVED).param_types([text, element]).build(),
-        Signal::builder(WEBRTCBIN_READY).param_types([text, element]).build(),
+        Signal::builder(PRODUCER_ADDED)
+            .param_types([text, meta, flag])
+            .build(),
+        Signal::builder(PRODUCER_REMOVED)
+            .param_types([text, meta])
+            .build(),
+        Signal::builder(CONSUMER_ADDED)
+            .param_types([text, element])
+            .deprecated()
+            .build(),
+        Signal::builder(CONSUMER_REMOVED)
+            .param_types([text, element])
+            .build(),
+        Signal::builder(WEBRTCBIN_READY)
+            .param_types([text, element])
+            .build(),
     ]
 }
 
@@ -157,7 +194,10 @@ fn end_session_with_error(this: &Signallable, session_id: &str, error: Option<St
 impl Signallable {
     /// The implementor's methods: plain function pointers, copied out.
     fn vtable(&self) -> super::iface::SignallableInterface {
-        *self.interface::<Signallable>().expect("a Signallable has its own interface").as_ref()
+        *self
+            .interface::<Signallable>()
+            .expect("a Signallable has its own interface")
+            .as_ref()
     }
 }
 
@@ -174,7 +214,11 @@ fn string(values: &[glib::Value], index: usize) -> Option<String> {
 }
 
 fn description(values: &[glib::Value], index: usize) -> Option<WebRTCSessionDescription> {
-    values.get(index)?.get::<Option<WebRTCSessionDescription>>().ok().flatten()
+    values
+        .get(index)?
+        .get::<Option<WebRTCSessionDescription>>()
+        .ok()
+        .flatten()
 }
 
 fn structure(values: &[glib::Value], index: usize) -> Option<gst::Structure> {
@@ -194,7 +238,11 @@ where
     signaller.connect(name, false, move |values| {
         let signaller = emitter(values)?;
         let value = handler(&signaller, values).unwrap_or_else(|| {
-            gst::warning!(CAT, obj = &signaller, "signal {name} without its arguments is ignored");
+            gst::warning!(
+                CAT,
+                obj = &signaller,
+                "signal {name} without its arguments is ignored"
+            );
             or_else()
         });
         value.into_return()
@@ -295,7 +343,10 @@ pub fn emit_handle_ice(
     sdp_mid: Option<&str>,
     candidate: &str,
 ) {
-    signaller.emit_by_name::<()>(HANDLE_ICE, &[&session_id, &sdp_m_line_index, &sdp_mid, &candidate]);
+    signaller.emit_by_name::<()>(
+        HANDLE_ICE,
+        &[&session_id, &sdp_m_line_index, &sdp_mid, &candidate],
+    );
 }
 
 /// Reports that the peer ended the session. True when the element knew it.
@@ -354,7 +405,11 @@ pub fn connect_request_meta(
     handler: impl Fn(&Signallable) -> Option<gst::Structure> + Send + Sync + 'static,
 ) -> glib::SignalHandlerId {
     signaller.connect(REQUEST_META, false, move |values| {
-        Some(emitter(values).and_then(|signaller| handler(&signaller)).to_value())
+        Some(
+            emitter(values)
+                .and_then(|signaller| handler(&signaller))
+                .to_value(),
+        )
     })
 }
 
@@ -375,7 +430,12 @@ pub fn connect_session_requested(
     handler: impl Fn(&Signallable, String, String, Option<WebRTCSessionDescription>) + Send + Sync + 'static,
 ) -> glib::SignalHandlerId {
     let handler = move |this: &Signallable, values: &[glib::Value]| {
-        Some(handler(this, string(values, 1)?, string(values, 2)?, description(values, 3)))
+        Some(handler(
+            this,
+            string(values, 1)?,
+            string(values, 2)?,
+            description(values, 3),
+        ))
     };
     connect(signaller, SESSION_REQUESTED, handler, || ())
 }
@@ -398,7 +458,13 @@ pub fn connect_handle_ice(
 ) -> glib::SignalHandlerId {
     let handler = move |this: &Signallable, values: &[glib::Value]| {
         let index = values.get(2)?.get::<u32>().ok()?;
-        Some(handler(this, string(values, 1)?, index, nullable(values, 3), string(values, 4)?))
+        Some(handler(
+            this,
+            string(values, 1)?,
+            index,
+            nullable(values, 3),
+            string(values, 4)?,
+        ))
     };
     connect(signaller, HANDLE_ICE, handler, || ())
 }
@@ -408,8 +474,7 @@ pub fn connect_session_ended(
     signaller: &Signallable,
     handler: impl Fn(&Signallable, String) -> bool + Send + Sync + 'static,
 ) -> glib::SignalHandlerId {
-    let handler =
-        move |this: &Signallable, values: &[glib::Value]| Some(handler(this, string(values, 1)?));
+    let handler = move |this: &Signallable, values: &[glib::Value]| Some(handler(this, string(values, 1)?));
     connect(signaller, SESSION_ENDED, handler, || false)
 }
 
@@ -452,8 +517,7 @@ pub fn connect_error(
     signaller: &Signallable,
     handler: impl Fn(&Signallable, String) + Send + Sync + 'static,
 ) -> glib::SignalHandlerId {
-    let handler =
-        move |this: &Signallable, values: &[glib::Value]| Some(handler(this, string(values, 1)?));
+    let handler = move |this: &Signallable, values: &[glib::Value]| Some(handler(this, string(values, 1)?));
     connect(signaller, ERROR, handler, || ())
 }
 

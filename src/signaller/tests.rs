@@ -30,7 +30,9 @@ mod imp {
     impl ObjectImpl for Recorder {
         fn properties() -> &'static [glib::ParamSpec] {
             static PROPERTIES: std::sync::LazyLock<Vec<glib::ParamSpec>> = std::sync::LazyLock::new(|| {
-                vec![glib::ParamSpecOverride::for_interface::<Signallable>("manual-sdp-munging")]
+                vec![glib::ParamSpecOverride::for_interface::<Signallable>(
+                    "manual-sdp-munging",
+                )]
             });
             &PROPERTIES
         }
@@ -46,7 +48,10 @@ mod imp {
         }
 
         fn add_ice(&self, session_id: &str, candidate: &str, index: u32, mid: Option<String>) {
-            self.calls.lock().unwrap().push(format!("ice {session_id} {candidate} {index} {mid:?}"));
+            self.calls
+                .lock()
+                .unwrap()
+                .push(format!("ice {session_id} {candidate} {index} {mid:?}"));
         }
 
         fn end_session(&self, session_id: &str) {
@@ -56,7 +61,7 @@ mod imp {
 }
 
 glib::wrapper! {
-    struct Recorder(ObjectSubclass<imp::Recorder>) @implements Signallable;
+    pub struct Recorder(ObjectSubclass<imp::Recorder>) @implements Signallable;
 }
 
 fn recorder() -> (Recorder, Calls) {
@@ -109,7 +114,10 @@ fn munging_defaults_to_the_description_itself() {
         gst_webrtc::WebRTCSDPType::Offer,
         gst_sdp::SDPMessage::new(),
     );
-    assert_eq!(recorder.munge_sdp("s", &sdp).type_(), gst_webrtc::WebRTCSDPType::Offer);
+    assert_eq!(
+        recorder.munge_sdp("s", &sdp).type_(),
+        gst_webrtc::WebRTCSDPType::Offer
+    );
     assert!(recorder.is_munging_manually());
 }
 
@@ -128,11 +136,15 @@ fn reports_arrive_typed() {
     let signaller = recorder.upcast_ref::<Signallable>();
     let log = calls.clone();
     signals::connect_handle_ice(signaller, move |_, session, index, mid, candidate| {
-        log.lock().unwrap().push(format!("{session} {index} {mid:?} {candidate}"));
+        log.lock()
+            .unwrap()
+            .push(format!("{session} {index} {mid:?} {candidate}"));
     });
     let log = calls.clone();
     signals::connect_session_requested(signaller, move |_, session, peer, offer| {
-        log.lock().unwrap().push(format!("{session} {peer} {}", offer.is_some()));
+        log.lock()
+            .unwrap()
+            .push(format!("{session} {peer} {}", offer.is_some()));
     });
     signals::connect_session_ended(signaller, |_, session| session == "known");
     signals::emit_handle_ice(signaller, "s", 1, Some("video0"), "candidate:1");
@@ -147,7 +159,9 @@ fn null_where_text_belongs_never_reaches_a_handler() {
     let (recorder, calls) = recorder();
     let signaller = recorder.upcast_ref::<Signallable>();
     let log = calls.clone();
-    signals::connect_session_started(signaller, move |_, _, _| log.lock().unwrap().push("called".to_owned()));
+    signals::connect_session_started(signaller, move |_, _, _| {
+        log.lock().unwrap().push("called".to_owned())
+    });
     recorder.emit_by_name::<()>("session-started", &[&None::<String>, &"p"]);
     recorder.emit_by_name::<bool>("end-session", &[&None::<String>]);
     assert_eq!(taken(&calls), Vec::<String>::new());

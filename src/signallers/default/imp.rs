@@ -62,7 +62,9 @@ impl ObjectImpl for Signaller {
         if pspec.name() != HEADERS {
             return self.derived_set_property(id, value, pspec);
         }
-        let headers = value.get().expect("GObject checks the type of a property's value");
+        let headers = value
+            .get()
+            .expect("GObject checks the type of a property's value");
         self.settings().headers = headers;
     }
 
@@ -94,7 +96,11 @@ impl Signaller {
         match result {
             Ok(notices) => {
                 for UriNotice::OnlyForConsumers { parameter } in notices {
-                    gst::warning!(CAT, imp = self, "{parameter} in the address means nothing to a client that is no consumer");
+                    gst::warning!(
+                        CAT,
+                        imp = self,
+                        "{parameter} in the address means nothing to a client that is no consumer"
+                    );
                 }
             }
             Err(error) => gst::error!(CAT, imp = self, "the server's address stays as it was: {error}"),
@@ -115,7 +121,11 @@ impl Signaller {
             is_consumer
         };
         if !is_consumer {
-            gst::warning!(CAT, imp = self, "producer-peer-id means nothing to a client that is no consumer");
+            gst::warning!(
+                CAT,
+                imp = self,
+                "producer-peer-id means nothing to a client that is no consumer"
+            );
         }
     }
 

@@ -5,7 +5,10 @@
 //! connection, `imp.rs` is the GObject. The connection is made again with backoff whenever it is lost; sessions that
 //! run keep their media meanwhile.
 
-#[allow(missing_docs, reason = "the accessors the derive makes are described by the blurbs")]
+#[allow(
+    missing_docs,
+    reason = "the accessors the derive makes are described by the blurbs"
+)]
 mod imp;
 mod settings;
 

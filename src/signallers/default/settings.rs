@@ -62,8 +62,10 @@ impl Settings {
     /// # Errors
     /// [`UriError`] when the text is no websocket address; the old one stays.
     pub(super) fn set_uri(&mut self, text: &str) -> Result<Vec<UriNotice>, UriError> {
-        let uri =
-            Url::parse(text).map_err(|source| UriError::NotAUrl { uri: text.to_owned(), source })?;
+        let uri = Url::parse(text).map_err(|source| UriError::NotAUrl {
+            uri: text.to_owned(),
+            source,
+        })?;
         if !matches!(uri.scheme(), "ws" | "wss") || uri.host().is_none() {
             return Err(UriError::Scheme { uri: text.to_owned() });
         }
@@ -125,7 +127,10 @@ mod tests {
     use super::*;
 
     fn with_uri(role: WebRTCSignallerRole, uri: &str) -> (Settings, Vec<UriNotice>) {
-        let mut settings = Settings { role, ..Settings::default() };
+        let mut settings = Settings {
+            role,
+            ..Settings::default()
+        };
         let notices = settings.set_uri(uri).unwrap();
         (settings, notices)
     }
@@ -137,8 +142,10 @@ mod tests {
 
     #[test]
     fn the_query_chooses_the_producer_and_never_reaches_the_server() {
-        let (settings, notices) =
-            with_uri(WebRTCSignallerRole::Consumer, "ws://h:1/path?peer-id=abc&token=secret#x");
+        let (settings, notices) = with_uri(
+            WebRTCSignallerRole::Consumer,
+            "ws://h:1/path?peer-id=abc&token=secret#x",
+        );
         assert_eq!(notices, []);
         assert_eq!(settings.producer_peer_id.as_deref(), Some("abc"));
         assert_eq!(settings.uri.query(), Some("peer-id=abc"));
@@ -147,13 +154,23 @@ mod tests {
 
     #[test]
     fn any_producer_can_be_asked_for() {
-        let cases = [("", true), ("=", true), ("=1", true), ("=TRUE", true), ("=no", false), ("=0", false)];
+        let cases = [
+            ("", true),
+            ("=", true),
+            ("=1", true),
+            ("=TRUE", true),
+            ("=no", false),
+            ("=0", false),
+        ];
         for (value, expected) in cases {
             let uri = format!("ws://h/?connect-to-first-producer{value}");
             let (settings, _) = with_uri(WebRTCSignallerRole::Consumer, &uri);
             assert_eq!(settings.connect_to_first_producer, expected, "{uri}");
         }
-        let (settings, _) = with_uri(WebRTCSignallerRole::Consumer, "ws://h/?connect-to-first-producer=1&a=b");
+        let (settings, _) = with_uri(
+            WebRTCSignallerRole::Consumer,
+            "ws://h/?connect-to-first-producer=1&a=b",
+        );
         assert_eq!(settings.uri.query(), Some("connect-to-first-producer=true"));
     }
 
