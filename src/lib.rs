@@ -18,5 +18,6 @@ mod plugin;
 pub mod runtime;
 pub mod signaller;
 mod signallers;
+mod webrtcbin;
 
 pub use plugin::plugin_register_static;

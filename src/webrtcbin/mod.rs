@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MPL-2.0
+//! What both ends do to a webrtcbin: make it, tune its ICE agent, check its peer's certificate, restart its ICE.
+//!
+//! Nothing here negotiates: sessions of sink and source do. Functions may be called from any thread; callbacks say on
+//! which thread they come.
+
+mod ffi;
+pub(crate) mod fingerprint;
+pub(crate) mod ice;
+pub(crate) mod stun;
+#[cfg(test)]
+mod tests;
+pub(crate) mod warmup;
+
+use gst::prelude::*;
+
+use crate::gst_ext::make::{self, MissingElement};
+
+/// What a new webrtcbin is told.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Config {
+    /// Address of a STUN server, `stun://host:port`, whose host is known to resolve (see [`stun`]).
+    pub(crate) stun_server: Option<String>,
+    /// TURN servers, `turn(s)://user:password@host:port`.
+    pub(crate) turn_servers: Vec<String>,
+    /// Whether only relayed candidates may be used.
+    pub(crate) relay_only: bool,
+    /// Jitterbuffer latency of received streams in milliseconds; `None` keeps webrtcbin's own 200.
+    pub(crate) latency_ms: Option<u32>,
+}
+
+/// Why a webrtcbin could not be made as asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum MakeError {
+    /// webrtcbin, or the ICE transport it cannot do without, isn't installed.
+    #[error(transparent)]
+    Missing(#[from] MissingElement),
+}
+
+/// Makes a webrtcbin called `name` that bundles everything, and tunes its ICE agent.
+///
+/// A TURN server that webrtcbin does not accept is reported as a warning in the log, by host only.
+///
+/// # Errors
+/// [`MakeError::Missing`] when webrtcbin or nicesrc isn't installed.
+pub(crate) fn make(name: &str, config: &Config) -> Result<gst::Element, MakeError> {
+    if gst::ElementFactory::find("nicesrc").is_none() {
+        return Err(make::missing("nicesrc", "for ICE").into());
+    }
+    let webrtcbin = make::element("webrtcbin", Some(name), "for WebRTC")?;
+    webrtcbin.set_property_from_str("bundle-policy", "max-bundle");
+    webrtcbin.set_property_from_str(
+        "ice-transport-policy",
+        if config.relay_only { "relay" } else { "all" },
+    );
+    if let Some(latency_ms) = config.latency_ms {
+        webrtcbin.set_property("latency", latency_ms);
+    }
+    if let Some(server) = &config.stun_server {
+        webrtcbin.set_property("stun-server", server);
+    }
+    for server in &config.turn_servers {
+        if !webrtcbin.emit_by_name::<bool>("add-turn-server", &[server]) {
+            gst::warning!(
+                crate::signaller::CAT,
+                obj = &webrtcbin,
+                "TURN server {} is not accepted",
+                without_user(server)
+            );
+        }
+    }
+    ice::tune(&webrtcbin);
+    Ok(webrtcbin)
+}
+
+/// A server's address without its credentials, fit for a log.
+fn without_user(server: &str) -> String {
+    match server.split_once("://") {
+        Some((scheme, rest)) => format!("{scheme}://{}", rest.rsplit('@').next().unwrap_or_default()),
+        None => "(not an address)".to_owned(),
+    }
+}
