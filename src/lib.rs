@@ -11,6 +11,7 @@
 //! - `net`: connections. `embedded`: the servers a sink can run itself.
 //! - [`gst_ext`], [`runtime`], [`error`], [`end_reason`]: small ground everything stands on.
 
+mod codec;
 pub mod end_reason;
 pub mod error;
 pub mod gst_ext;
@@ -18,6 +19,7 @@ mod plugin;
 pub mod runtime;
 pub mod signaller;
 mod signallers;
+mod sink;
 mod webrtcbin;
 
 pub use plugin::plugin_register_static;

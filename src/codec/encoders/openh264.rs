@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MPL-2.0
+//! `openh264enc`.
+
+use super::{Rate, Row, Unit};
+
+pub(super) const ROWS: &[Row] = &[Row::new(
+    "openh264enc",
+    Rate::Property("bitrate", Unit::Bits),
+    &[
+        ("gop-size", "2560"),
+        ("rate-control", "bitrate"),
+        ("complexity", "low"),
+        ("background-detection", "false"),
+        ("scene-change-detection", "false"),
+    ],
+)];

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MPL-2.0
+//! The words of the pool's interface: which stream, which branch, what a consumer asks for, what can go wrong.
+
+use std::fmt;
+use std::sync::Arc;
+
+use congestion::units::Bitrate;
+
+use crate::codec::Codec;
+
+/// An input stream, by the name of its request pad.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct StreamId(Arc<str>);
+
+impl StreamId {
+    /// The stream of the pad called `pad_name`.
+    pub(crate) fn new(pad_name: &str) -> Self {
+        Self(pad_name.into())
+    }
+
+    /// The pad's name.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for StreamId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A branch; unique within a pool and never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct BranchId(pub(super) u64);
+
+impl fmt::Display for BranchId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "branch-{}", self.0)
+    }
+}
+
+/// A consumer's wish for one stream.
+#[derive(Clone, Debug)]
+pub(crate) struct AttachRequest {
+    /// Which input.
+    pub(crate) stream: StreamId,
+    /// What it leaves as.
+    pub(crate) codec: Codec,
+    /// The encoder's share of what was negotiated (`codec::caps::encoder_side`); ANY when nothing is imposed.
+    pub(crate) encoder_caps: gst::Caps,
+    /// Peer id of the consumer, as signals name it.
+    pub(crate) consumer_id: String,
+    /// Its session.
+    pub(crate) session_id: String,
+    /// Where encoded samples go; the pool sets its queue limits and latency, the session owns the rest. Timestamps
+    /// are running times of the shared clock and base time.
+    pub(crate) appsrc: gst_app::AppSrc,
+    /// What the consumer's congestion controller allows at first.
+    pub(crate) target: Bitrate,
+}
+
+/// Why a consumer gets nothing.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum BranchError {
+    /// No caps have been seen on that pad, or it was released.
+    #[error("stream {0} has no caps yet")]
+    UnknownStream(StreamId),
+    /// The input is encoded in another codec than the one asked for.
+    #[error("stream {stream} is {input} and cannot leave as {codec}")]
+    WrongCodec {
+        /// Which stream.
+        stream: StreamId,
+        /// Its caps.
+        input: gst::Caps,
+        /// What was wanted.
+        codec: Codec,
+    },
+    /// Nothing in the registry encodes this.
+    #[error("no encoder for {0} is installed")]
+    NoEncoder(Codec),
+    /// Every encoder was tried.
+    #[error("no encoder for {codec} works for {input}: {tried}")]
+    EncodersFailed {
+        /// What was wanted.
+        codec: Codec,
+        /// From what.
+        input: gst::Caps,
+        /// Each factory that was tried, with what it said.
+        tried: String,
+    },
+    /// An element besides the encoder is missing.
+    #[error(transparent)]
+    MissingElement(#[from] crate::gst_ext::make::MissingElement),
+    /// The elements of the branch do not fit together, or one reported an error.
+    #[error("branch for {codec} failed: {reason}")]
+    Broken {
+        /// What was wanted.
+        codec: Codec,
+        /// What the element said.
+        reason: String,
+    },
+    /// The pool was shut down.
+    #[error("the element is stopping")]
+    ShutDown,
+}

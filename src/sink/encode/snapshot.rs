@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MPL-2.0
+//! What statistics show of the branches.
+
+use congestion::units::Bitrate;
+
+use super::{BranchId, Mitigation, StreamId};
+use crate::codec::Codec;
+
+/// One branch at one moment.
+#[derive(Clone, Debug)]
+pub(crate) struct BranchSnapshot {
+    /// Which branch.
+    pub(crate) branch: BranchId,
+    /// What it encodes.
+    pub(crate) stream: StreamId,
+    /// Into what.
+    pub(crate) codec: Codec,
+    /// Factory of the encoder; `None` for input that came encoded.
+    pub(crate) encoder: Option<String>,
+    /// What the encoder is set to; `None` where there is nothing to control.
+    pub(crate) bitrate: Option<Bitrate>,
+    /// What left over the last second.
+    pub(crate) sent: Bitrate,
+    /// Size of what leaves, in pixels; `None` for audio and before the first frame.
+    pub(crate) size: Option<(u32, u32)>,
+    /// How the picture is degraded.
+    pub(crate) mitigation: Mitigation,
+    /// Frames that left.
+    pub(crate) frames: u64,
+    /// How many of them were key frames.
+    pub(crate) key_frames: u64,
+    /// What converting and encoding add to the latency.
+    pub(crate) latency: gst::ClockTime,
+    /// Who is fed.
+    pub(crate) consumers: Vec<ConsumerSnapshot>,
+}
+
+/// One consumer of a branch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ConsumerSnapshot {
+    /// Peer id.
+    pub(crate) consumer_id: String,
+    /// Session id.
+    pub(crate) session_id: String,
+    /// What its congestion controller allows.
+    pub(crate) target: Bitrate,
+}
