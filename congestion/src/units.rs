@@ -40,7 +40,11 @@ impl Bitrate {
 
     /// This rate as a multiple of `other`; 0.0 when `other` is zero.
     pub fn ratio(self, other: Self) -> f64 {
-        if other.0 == 0 { 0.0 } else { self.as_f64() / other.as_f64() }
+        if other.0 == 0 {
+            0.0
+        } else {
+            self.as_f64() / other.as_f64()
+        }
     }
 }
 
@@ -153,7 +157,11 @@ impl Sum for DataSize {
 impl Div<Duration> for DataSize {
     type Output = Bitrate;
     fn div(self, time: Duration) -> Bitrate {
-        if time.is_zero() { Bitrate::ZERO } else { Bitrate((self.bits_f64() / time.as_secs_f64()) as u64) }
+        if time.is_zero() {
+            Bitrate::ZERO
+        } else {
+            Bitrate((self.bits_f64() / time.as_secs_f64()) as u64)
+        }
     }
 }
 
@@ -200,21 +208,31 @@ impl Timestamp {
 
     /// Milliseconds from `earlier` to here, negative when `earlier` is in fact later.
     pub const fn millis_since(self, earlier: Self) -> f64 {
-        if self.0 >= earlier.0 { (self.0 - earlier.0) as f64 / 1e6 } else { -((earlier.0 - self.0) as f64 / 1e6) }
+        if self.0 >= earlier.0 {
+            (self.0 - earlier.0) as f64 / 1e6
+        } else {
+            -((earlier.0 - self.0) as f64 / 1e6)
+        }
     }
 }
 
 impl Add<Duration> for Timestamp {
     type Output = Self;
     fn add(self, time: Duration) -> Self {
-        Self(self.0.saturating_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)))
+        Self(
+            self.0
+                .saturating_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)),
+        )
     }
 }
 
 impl Sub<Duration> for Timestamp {
     type Output = Self;
     fn sub(self, time: Duration) -> Self {
-        Self(self.0.saturating_sub(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)))
+        Self(
+            self.0
+                .saturating_sub(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)),
+        )
     }
 }
 
@@ -242,7 +260,10 @@ mod tests {
     #[test]
     fn nothing_divides_by_zero() {
         assert_eq!(DataSize::from_bytes(10) / Duration::ZERO, Bitrate::ZERO);
-        assert_eq!(DataSize::from_bytes(u64::MAX) / Bitrate::ZERO, Duration::from_secs(3600));
+        assert_eq!(
+            DataSize::from_bytes(u64::MAX) / Bitrate::ZERO,
+            Duration::from_secs(3600)
+        );
         assert_eq!(DataSize::ZERO / Bitrate::ZERO, Duration::ZERO);
         assert_eq!(Bitrate::from_bps(1).ratio(Bitrate::ZERO), 0.0);
     }
@@ -255,7 +276,10 @@ mod tests {
         assert_eq!(Bitrate::from_bps(5) * f64::NAN, Bitrate::ZERO);
         assert_eq!(Bitrate::from_bps(5) * f64::INFINITY, Bitrate::MAX);
         assert_eq!(Timestamp::ZERO - Duration::from_secs(1), Timestamp::ZERO);
-        assert_eq!(Timestamp::from_nanos(u64::MAX) + Duration::MAX, Timestamp::from_nanos(u64::MAX));
+        assert_eq!(
+            Timestamp::from_nanos(u64::MAX) + Duration::MAX,
+            Timestamp::from_nanos(u64::MAX)
+        );
     }
 
     #[test]

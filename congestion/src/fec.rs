@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MPL-2.0
+//! When forward error correction pays, and how much of it.
+//!
+//! A retransmission costs exactly what was lost, but comes a round trip late. Redundancy (ULPFEC in RED, RFC 5109
+//! and RFC 2198) costs all the time. So it is used only where loss is seen and the round trip is too long for the
+//! receiver's jitter buffer to wait for. Its share comes out of the estimate ([`crate::allocate`]).
+
+use std::time::Duration;
+
+use crate::units::Timestamp;
+
+/// Decides the FEC percentage of a session from its loss and round trip.
+#[derive(Clone, Debug)]
+pub struct FecPolicy {
+    enabled: bool,
+    percentage: u32,
+    wanted_since: Option<Timestamp>,
+    unwanted_since: Option<Timestamp>,
+}
+
+impl FecPolicy {
+    /// A policy that starts without FEC, and never uses it unless `enabled`.
+    pub const fn new(enabled: bool) -> Self {
+        Self {
+            enabled,
+            percentage: 0,
+            wanted_since: None,
+            unwanted_since: None,
+        }
+    }
+
+    /// Takes the smoothed loss (0.0–1.0) and round trip, and returns the percentage of FEC to add to media.
+    pub fn update(&mut self, now: Timestamp, loss_ratio: f64, rtt: Option<Duration>) -> u32 {
+        if !self.enabled {
+            return 0;
+        }
+        let active = self.percentage > 0;
+        let (least_loss, least_rtt) = if active {
+            (LOSS_OFF, RTT_OFF)
+        } else {
+            (LOSS_ON, RTT_ON)
+        };
+        let pays = loss_ratio >= least_loss && rtt.is_some_and(|rtt| rtt >= least_rtt);
+        let held = |since: &mut Option<Timestamp>, time| now - *since.get_or_insert(now) >= time;
+        if pays {
+            self.unwanted_since = None;
+            if active || held(&mut self.wanted_since, ON_AFTER) {
+                self.percentage = Self::step(loss_ratio).max(self.lowered_at_most());
+            }
+        } else {
+            self.wanted_since = None;
+            if held(&mut self.unwanted_since, OFF_AFTER) {
+                self.percentage = 0;
+            }
+        }
+        self.percentage
+    }
+
+    /// The percentage decided last.
+    pub const fn percentage(&self) -> u32 {
+        self.percentage
+    }
+
+    /// Protection follows loss up at once, and down a step at a time.
+    const fn lowered_at_most(&self) -> u32 {
+        self.percentage.saturating_sub(STEP)
+    }
+
+    fn step(loss_ratio: f64) -> u32 {
+        let wanted = (loss_ratio * 100.0 * PER_LOSS_PERCENT) as u32;
+        (wanted.div_ceil(STEP) * STEP).clamp(LEAST, MOST)
+    }
+}
+
+/// Loss from which redundancy is considered. Below 2 % the draft's loss controller sees a healthy link
+/// (draft-ietf-rmcat-gcc-02, section 6), and retransmissions alone repair it.
+const LOSS_ON: f64 = 0.02;
+/// Loss below which it is given up.
+const LOSS_OFF: f64 = 0.01;
+
+/// Round trip from which a retransmission misses a jitter buffer of 200 ms, the default of webrtcbin and its
+/// kind: a gap is noticed and requested up to 50 ms after the loss, so 150 ms remain.
+const RTT_ON: Duration = Duration::from_millis(150);
+/// Round trip below which it is given up.
+const RTT_OFF: Duration = Duration::from_millis(120);
+
+/// How long the wish must last: one burst of loss is over before FEC could help.
+const ON_AFTER: Duration = Duration::from_millis(500);
+/// How long FEC stays after its last reason, so that it does not flap with sparse loss.
+const OFF_AFTER: Duration = Duration::from_secs(5);
+
+/// Percent of redundancy per percent of loss. A frame of ten packets needs two FEC packets to survive 5 % loss in
+/// 99 of 100 frames (binomial), three in 999; this gives three.
+const PER_LOSS_PERCENT: f64 = 6.0;
+/// Percentages move in steps, each of which re-divides the estimate.
+const STEP: u32 = 5;
+/// The least that yields a packet for a frame of few packets.
+const LEAST: u32 = 10;
+/// The most, what `fec-percentage` starts at where nothing controls it.
+const MOST: u32 = 50;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Option<Duration> = Some(Duration::from_millis(240));
+    const SHORT: Option<Duration> = Some(Duration::from_millis(50));
+
+    fn run(policy: &mut FecPolicy, from_ms: u64, for_ms: u64, loss: f64, rtt: Option<Duration>) -> u32 {
+        (from_ms..from_ms + for_ms)
+            .step_by(100)
+            .map(|ms| policy.update(Timestamp::from_millis(ms), loss, rtt))
+            .last()
+            .unwrap()
+    }
+
+    #[test]
+    fn fec_needs_both_loss_and_a_long_round_trip() {
+        for (loss, rtt, percentage) in [
+            (0.05, SHORT, 0),
+            (0.0, LONG, 0),
+            (0.05, None, 0),
+            (0.05, LONG, 30),
+            (0.02, LONG, 15),
+            (0.5, LONG, 50),
+        ] {
+            let mut policy = FecPolicy::new(true);
+            assert_eq!(
+                run(&mut policy, 0, 2000, loss, rtt),
+                percentage,
+                "loss {loss} rtt {rtt:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_disabled_policy_never_uses_fec() {
+        assert_eq!(run(&mut FecPolicy::new(false), 0, 5000, 0.2, LONG), 0);
+    }
+
+    #[test]
+    fn a_short_burst_of_loss_starts_nothing() {
+        let mut policy = FecPolicy::new(true);
+        assert_eq!(run(&mut policy, 0, 400, 0.2, LONG), 0);
+        assert_eq!(run(&mut policy, 400, 1000, 0.0, LONG), 0);
+        assert_eq!(run(&mut policy, 1400, 400, 0.2, LONG), 0);
+    }
+
+    #[test]
+    fn fec_outlives_a_pause_in_loss_and_then_ends() {
+        let mut policy = FecPolicy::new(true);
+        assert_eq!(run(&mut policy, 0, 1000, 0.05, LONG), 30);
+        assert_eq!(run(&mut policy, 1000, 3000, 0.0, LONG), 30);
+        assert_eq!(run(&mut policy, 4000, 1000, 0.05, LONG), 30);
+        assert_eq!(run(&mut policy, 5000, 5200, 0.0, LONG), 0);
+    }
+
+    #[test]
+    fn a_round_trip_around_the_threshold_does_not_flap() {
+        let mut policy = FecPolicy::new(true);
+        assert_eq!(run(&mut policy, 0, 1000, 0.05, LONG), 30);
+        assert_eq!(
+            run(&mut policy, 1000, 20_000, 0.05, Some(Duration::from_millis(130))),
+            30
+        );
+    }
+}
