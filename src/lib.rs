@@ -15,6 +15,7 @@ mod codec;
 pub mod end_reason;
 pub mod error;
 pub mod gst_ext;
+mod net;
 mod plugin;
 pub mod runtime;
 pub mod signaller;

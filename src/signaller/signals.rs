@@ -31,6 +31,7 @@ const SESSION_ENDED_WITH_ERROR: &str = "session-ended-with-error";
 const PRODUCER_ADDED: &str = "producer-added";
 const PRODUCER_REMOVED: &str = "producer-removed";
 const ERROR: &str = "error";
+const WARNING: &str = "warning";
 const SHUTDOWN: &str = "shutdown";
 const CONSUMER_ADDED: &str = "consumer-added";
 const CONSUMER_REMOVED: &str = "consumer-removed";
@@ -121,6 +122,7 @@ fn reports() -> Vec<Signal> {
             .return_type::<bool>()
             .build(),
         Signal::builder(ERROR).param_types([text]).build(),
+        Signal::builder(WARNING).param_types([text]).build(),
         Signal::builder(SHUTDOWN).action().build(),
     ]
 }
@@ -379,6 +381,11 @@ pub fn emit_error(signaller: &Signallable, message: &str) {
     signaller.emit_by_name::<()>(ERROR, &[&message]);
 }
 
+/// Reports trouble the signaller lives with: the element posts it as a warning on the bus.
+pub fn emit_warning(signaller: &Signallable, message: &str) {
+    signaller.emit_by_name::<()>(WARNING, &[&message]);
+}
+
 /// Asks the element to finish gracefully: it posts an end-of-stream message.
 pub fn emit_shutdown(signaller: &Signallable) {
     signaller.emit_by_name::<()>(SHUTDOWN, &[]);
@@ -519,6 +526,15 @@ pub fn connect_error(
 ) -> glib::SignalHandlerId {
     let handler = move |this: &Signallable, values: &[glib::Value]| Some(handler(this, string(values, 1)?));
     connect(signaller, ERROR, handler, || ())
+}
+
+/// `handler(signaller, message)`.
+pub fn connect_warning(
+    signaller: &Signallable,
+    handler: impl Fn(&Signallable, String) + Send + Sync + 'static,
+) -> glib::SignalHandlerId {
+    let handler = move |this: &Signallable, values: &[glib::Value]| Some(handler(this, string(values, 1)?));
+    connect(signaller, WARNING, handler, || ())
 }
 
 /// `handler(signaller)`.

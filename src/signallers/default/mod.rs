@@ -5,11 +5,13 @@
 //! connection, `imp.rs` is the GObject. The connection is made again with backoff whenever it is lost; sessions that
 //! run keep their media meanwhile.
 
+mod client;
 #[allow(
     missing_docs,
     reason = "the accessors the derive makes are described by the blurbs"
 )]
 mod imp;
+mod machine;
 mod settings;
 
 use gst::glib;

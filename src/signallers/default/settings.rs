@@ -4,6 +4,7 @@
 use url::Url;
 
 use super::WebRTCSignallerRole;
+use super::machine::Target;
 
 /// Settings of one signaller.
 #[derive(Debug, Clone)]
@@ -16,6 +17,8 @@ pub(super) struct Settings {
     /// Extra HTTP headers of the websocket handshake.
     pub(super) headers: Option<gst::Structure>,
     pub(super) insecure_tls: bool,
+    /// An address that was set and could not be taken; reported when the element starts.
+    pub(super) refused_uri: Option<UriError>,
     /// A consumer without a producer id plays the first producer there is, or the first to come.
     pub(super) connect_to_first_producer: bool,
 }
@@ -29,6 +32,7 @@ impl Default for Settings {
             role: WebRTCSignallerRole::default(),
             headers: None,
             insecure_tls: false,
+            refused_uri: None,
             connect_to_first_producer: false,
         }
     }
@@ -62,13 +66,8 @@ impl Settings {
     /// # Errors
     /// [`UriError`] when the text is no websocket address; the old one stays.
     pub(super) fn set_uri(&mut self, text: &str) -> Result<Vec<UriNotice>, UriError> {
-        let uri = Url::parse(text).map_err(|source| UriError::NotAUrl {
-            uri: text.to_owned(),
-            source,
-        })?;
-        if !matches!(uri.scheme(), "ws" | "wss") || uri.host().is_none() {
-            return Err(UriError::Scheme { uri: text.to_owned() });
-        }
+        let uri = websocket_address(text).inspect_err(|error| self.refused_uri = Some(error.clone()))?;
+        self.refused_uri = None;
         let notices = self.take_query(&uri);
         self.uri = uri;
         self.rewrite_query();
@@ -81,6 +80,15 @@ impl Settings {
         server.set_query(None);
         server.set_fragment(None);
         server
+    }
+
+    /// Whom a consumer wants.
+    pub(super) fn target(&self) -> Target {
+        match &self.producer_peer_id {
+            Some(id) => Target::Producer(id.clone()),
+            None if self.connect_to_first_producer => Target::First,
+            None => Target::None,
+        }
     }
 
     fn take_query(&mut self, uri: &Url) -> Vec<UriNotice> {
@@ -115,6 +123,17 @@ impl Settings {
             self.uri.set_query(Some("connect-to-first-producer=true"));
         }
     }
+}
+
+fn websocket_address(text: &str) -> Result<Url, UriError> {
+    let uri = Url::parse(text).map_err(|source| UriError::NotAUrl {
+        uri: text.to_owned(),
+        source,
+    })?;
+    if !matches!(uri.scheme(), "ws" | "wss") || uri.host().is_none() {
+        return Err(UriError::Scheme { uri: text.to_owned() });
+    }
+    Ok(uri)
 }
 
 /// Where a signalling server listens unless told otherwise.
@@ -187,6 +206,9 @@ mod tests {
         for bad in ["", "::", "http://h/", "ws://", "file:///etc/passwd"] {
             settings.set_uri(bad).unwrap_err();
             assert_eq!(settings.uri.as_str(), "ws://127.0.0.1:8443/");
+            assert!(settings.refused_uri.is_some(), "{bad}");
         }
+        settings.set_uri("ws://good/").unwrap();
+        assert_eq!(settings.refused_uri, None);
     }
 }

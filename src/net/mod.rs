@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: MPL-2.0
+//! Connections, shared by every signaller: when to try again, whom to trust, websockets.
+//!
+//! `backoff.rs` is pure; the rest runs on the [`runtime`](crate::runtime). Nothing here knows a protocol.
+
+pub(crate) mod backoff;
+pub(crate) mod tls;
+pub(crate) mod websocket;

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: MPL-2.0
+//! Keeps the connection to the signalling server and carries out what the machine decides.
+//!
+//! One task per started signaller. Verbs of the element come through one queue, so messages leave in the order they
+//! were made. Reports are made on the task, with no lock held.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_tungstenite::tungstenite::Message;
+use futures::StreamExt;
+use gst_plugin_webrtc_signalling_protocol::{IncomingMessage, OutgoingMessage};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until, timeout};
+use url::Url;
+
+use super::machine::{Action, Input, Machine, Report};
+use crate::net::backoff::Backoff;
+use crate::net::websocket::{self, WebSocket};
+use crate::runtime::{self, Task};
+
+/// Where and how to connect.
+#[derive(Debug, Clone)]
+pub(super) struct Endpoint {
+    pub(super) server: Url,
+    pub(super) cafile: Option<PathBuf>,
+    pub(super) is_insecure: bool,
+}
+
+/// What the client needs of the object it works for.
+pub(super) trait Host: Send + Sync + 'static {
+    /// The element's metadata, as JSON.
+    fn meta(&self) -> Option<serde_json::Value>;
+    /// Headers for the next handshake.
+    fn headers(&self) -> Vec<(String, String)>;
+    /// Something to tell.
+    fn report(&self, report: Report);
+}
+
+/// A started signaller; stop it, or drop it to cut the connection.
+#[derive(Debug)]
+pub(super) struct Client {
+    verbs: mpsc::Sender<Verb>,
+    task: Task,
+}
+
+enum Verb {
+    Handle(Input),
+    Stop,
+}
+
+impl Client {
+    /// Starts connecting.
+    pub(super) fn start(endpoint: Endpoint, machine: Machine, host: Arc<dyn Host>) -> Self {
+        let (verbs, queue) = mpsc::channel(QUEUE_LENGTH);
+        let worker = Worker {
+            endpoint,
+            machine,
+            host,
+            verbs: queue,
+            backoff: Backoff::default(),
+            retry_at: None,
+        };
+        Self {
+            verbs,
+            task: runtime::spawn(worker.run()),
+        }
+    }
+
+    /// Queues a verb of the element; false when the queue is full, which means that the server has not taken anything
+    /// for a long time.
+    pub(super) fn handle(&self, input: Input) -> bool {
+        self.verbs.try_send(Verb::Handle(input)).is_ok()
+    }
+
+    /// Sends what is queued, closes the connection and ends; bounded by [`STOP_TIMEOUT`].
+    pub(super) fn stop(self) {
+        let Self { verbs, task } = self;
+        runtime::block_on(async move {
+            let end = async {
+                // A task that ended already needs no telling.
+                let _ = verbs.send(Verb::Stop).await;
+                task.join().await;
+            };
+            // Past the deadline the task is aborted by its handle.
+            let _ = timeout(STOP_TIMEOUT, end).await;
+        });
+    }
+}
+
+/// The task.
+struct Worker {
+    endpoint: Endpoint,
+    machine: Machine,
+    host: Arc<dyn Host>,
+    verbs: mpsc::Receiver<Verb>,
+    backoff: Backoff,
+    retry_at: Option<Instant>,
+}
+
+/// Why a stretch of work ended.
+enum Next {
+    Reconnect,
+    End,
+}
+
+impl Worker {
+    async fn run(mut self) {
+        while let Next::Reconnect = self.connection().await {
+            if let Next::End = self.pause().await {
+                return;
+            }
+        }
+    }
+
+    /// One connection, from the attempt to its end.
+    async fn connection(&mut self) -> Next {
+        let endpoint = self.endpoint.clone();
+        let headers = self.host.headers();
+        let options = websocket::Options {
+            headers,
+            cafile: endpoint.cafile.as_deref(),
+            is_insecure: endpoint.is_insecure,
+        };
+        let attempt = websocket::connect(&endpoint.server, &options);
+        let connected = tokio::select! {
+            connected = attempt => connected,
+            () = self.stopped() => return Next::End,
+        };
+        match connected {
+            Ok(socket) => self.talk(socket).await,
+            Err(error) => {
+                let actions = self
+                    .machine
+                    .handle(Input::ConnectFailed(format!("Error receiving: {error}")));
+                self.perform(actions, None).await.unwrap_or(Next::Reconnect)
+            }
+        }
+    }
+
+    /// Waits before the next attempt.
+    async fn pause(&mut self) -> Next {
+        let wait = self.backoff.next(&mut StdRng::from_os_rng());
+        tokio::select! {
+            () = tokio::time::sleep(wait) => Next::Reconnect,
+            () = self.stopped() => Next::End,
+        }
+    }
+
+    /// Ends when the element stops us; meanwhile takes verbs, which have nowhere to go.
+    async fn stopped(&mut self) {
+        while let Some(Verb::Handle(input)) = self.verbs.recv().await {
+            // Without a connection the machine only keeps its books.
+            self.machine.handle(input);
+        }
+    }
+
+    /// A standing connection, until it is lost or we are stopped.
+    async fn talk(&mut self, mut socket: WebSocket) -> Next {
+        let meta = self.host.meta();
+        let mut next = self.feed(Input::Connected { meta }, &mut socket).await;
+        let mut last_heard = Instant::now();
+        let mut ping_at = last_heard + PING_INTERVAL;
+        while next.is_none() {
+            let retry_at = self.retry_at.unwrap_or_else(|| Instant::now() + PING_INTERVAL);
+            next = tokio::select! {
+                received = socket.next() => {
+                    last_heard = Instant::now();
+                    self.received(received, &mut socket).await
+                }
+                verb = self.verbs.recv() => match verb {
+                    Some(Verb::Handle(input)) => self.feed(input, &mut socket).await,
+                    Some(Verb::Stop) | None => Some(Next::End),
+                },
+                () = sleep_until(retry_at), if self.retry_at.is_some() => {
+                    self.retry_at = None;
+                    self.feed(Input::Retry, &mut socket).await
+                }
+                () = sleep_until(ping_at) => {
+                    ping_at += PING_INTERVAL;
+                    self.ping(last_heard, &mut socket).await
+                }
+            };
+        }
+        websocket::close(socket).await;
+        next.unwrap_or(Next::End)
+    }
+
+    async fn received(
+        &mut self,
+        received: Option<Result<Message, async_tungstenite::tungstenite::Error>>,
+        socket: &mut WebSocket,
+    ) -> Option<Next> {
+        match received {
+            Some(Ok(Message::Text(text))) => self.text(text.as_str(), socket).await,
+            Some(Ok(Message::Close(frame))) => {
+                let reason = frame.map_or_else(|| "closed".to_owned(), |frame| format!("closed: {frame}"));
+                self.lost(reason).await
+            }
+            // Pings are answered by the library; binary messages are none of this protocol.
+            Some(Ok(_)) => None,
+            Some(Err(error)) => self.lost(error.to_string()).await,
+            None => self.lost("closed".to_owned()).await,
+        }
+    }
+
+    async fn text(&mut self, text: &str, socket: &mut WebSocket) -> Option<Next> {
+        match serde_json::from_str::<OutgoingMessage>(text) {
+            Ok(message) => {
+                if matches!(message, OutgoingMessage::Welcome { .. }) {
+                    self.backoff.reset();
+                }
+                self.feed(Input::Message(message), socket).await
+            }
+            Err(_) => {
+                let beginning = text.chars().take(UNREADABLE_CHARS).collect();
+                self.feed(Input::Unreadable(beginning), socket).await
+            }
+        }
+    }
+
+    async fn ping(&mut self, last_heard: Instant, socket: &mut WebSocket) -> Option<Next> {
+        if last_heard.elapsed() > 3 * PING_INTERVAL {
+            return self
+                .lost("nothing came from the server for too long".to_owned())
+                .await;
+        }
+        self.write(Message::Ping(Vec::new().into()), socket).await
+    }
+
+    async fn feed(&mut self, input: Input, socket: &mut WebSocket) -> Option<Next> {
+        let actions = self.machine.handle(input);
+        self.perform(actions, Some(socket)).await
+    }
+
+    async fn lost(&mut self, reason: String) -> Option<Next> {
+        self.retry_at = None;
+        let actions = self.machine.handle(Input::Lost(reason));
+        Some(self.perform(actions, None).await.unwrap_or(Next::Reconnect))
+    }
+
+    async fn perform(&mut self, actions: Vec<Action>, mut socket: Option<&mut WebSocket>) -> Option<Next> {
+        let mut next = None;
+        for action in actions {
+            match action {
+                Action::Send(message) => {
+                    if let Some(socket) = socket.as_deref_mut() {
+                        next = Box::pin(self.send(&message, socket)).await;
+                    }
+                }
+                Action::Report(report) => self.host.report(report),
+                Action::RetryLater => {
+                    self.retry_at = Some(Instant::now() + self.backoff.next(&mut StdRng::from_os_rng()));
+                }
+                Action::Reconnect => next = Some(Next::Reconnect),
+                Action::GiveUp => next = Some(Next::End),
+            }
+            if next.is_some() {
+                return next;
+            }
+        }
+        None
+    }
+
+    async fn send(&mut self, message: &IncomingMessage, socket: &mut WebSocket) -> Option<Next> {
+        let text = serde_json::to_string(message).expect("messages have no keys that are not text");
+        self.write(Message::text(text), socket).await
+    }
+
+    async fn write(&mut self, message: Message, socket: &mut WebSocket) -> Option<Next> {
+        match timeout(WRITE_TIMEOUT, socket.send(message)).await {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => self.lost(error.to_string()).await,
+            Err(_) => self.lost("the server takes no messages".to_owned()).await,
+        }
+    }
+}
+
+/// Verbs waiting for a slow server; candidates of many sessions at once fit.
+const QUEUE_LENGTH: usize = 4096;
+/// A stop must not hold up the element's state change, which has 5 s in all.
+const STOP_TIMEOUT: Duration = Duration::from_secs(2);
+/// As often as the server itself pings.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+/// A server that takes nothing for this long is lost.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
+/// How much of a message that is none is shown.
+const UNREADABLE_CHARS: usize = 200;
