@@ -12,6 +12,7 @@
 //! - [`gst_ext`], [`runtime`], [`error`], [`end_reason`]: small ground everything stands on.
 
 mod codec;
+mod elements;
 pub mod end_reason;
 pub mod error;
 pub mod gst_ext;

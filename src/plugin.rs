@@ -3,8 +3,7 @@
 #![allow(missing_docs, reason = "the macro's items have no place for documentation")]
 
 fn init(plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {
-    let _ = plugin;
-    Ok(())
+    crate::elements::register(plugin)
 }
 
 gst::plugin_define!(
