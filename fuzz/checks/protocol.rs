@@ -9,7 +9,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 /// Parses `data` as a message of either direction. Nothing may panic, and what was understood must survive
 /// being written and read again.
-pub fn check(data: &[u8]) {
+pub(crate) fn check(data: &[u8]) {
     round_trip::<IncomingMessage>(data);
     round_trip::<OutgoingMessage>(data);
 }
