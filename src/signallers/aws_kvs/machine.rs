@@ -154,12 +154,13 @@ impl Machine {
         if self.viewers.contains_key(&viewer) {
             return passed_on(&viewer, candidate).into_iter().collect();
         }
-        self.early
-            .retain(|_, (since, _)| now.saturating_duration_since(*since) < EARLY_LIFE);
-        if self.early.len() >= MAX_VIEWERS && !self.early.contains_key(&viewer) {
-            return vec![Action::Note(format!(
-                "a candidate of {viewer} is ignored: too many viewers without an offer"
-            ))];
+        if !self.early.contains_key(&viewer) {
+            self.early
+                .retain(|_, (since, _)| now.saturating_duration_since(*since) < EARLY_LIFE);
+            if self.early.len() >= MAX_VIEWERS {
+                let text = format!("a candidate of {viewer} is ignored: too many viewers without an offer");
+                return vec![Action::Note(text)];
+            }
         }
         let (_, kept) = self.early.entry(viewer).or_insert((now, Vec::new()));
         if kept.len() < MAX_EARLY {
