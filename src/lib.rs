@@ -12,6 +12,7 @@
 //! - [`gst_ext`], [`runtime`], [`error`], [`end_reason`]: small ground everything stands on.
 
 mod codec;
+mod datachannel;
 mod elements;
 pub mod end_reason;
 pub mod error;
@@ -19,9 +20,18 @@ pub mod gst_ext;
 mod net;
 mod plugin;
 pub mod runtime;
+mod sdp;
 pub mod signaller;
 mod signallers;
 mod sink;
 mod webrtcbin;
 
 pub use plugin::plugin_register_static;
+
+/// The sending elements, for programs that link this crate.
+pub mod webrtcsink {
+    pub use crate::elements::webrtcsink::WebRTCSink;
+    pub use crate::sink::{
+        BaseWebRTCSink, WebRTCSinkCongestionControl, WebRTCSinkError, WebRTCSinkMitigationMode, WebRTCSinkPad,
+    };
+}

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The elements by name. Each file joins a signaller to the sink or the source and describes itself to users.
 
+pub(crate) mod webrtcsink;
+
 use gst::glib;
 
 /// Registers every element of this build.
@@ -8,6 +10,5 @@ use gst::glib;
 /// # Errors
 /// When the registry refuses one.
 pub(crate) fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
-    let _ = plugin;
-    Ok(())
+    webrtcsink::register(plugin)
 }

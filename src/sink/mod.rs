@@ -1,4 +1,138 @@
 // SPDX-License-Identifier: MPL-2.0
-//! What all sending elements share.
+//! What all sending elements share: `BaseWebRTCSink`, a bin that serves its input streams to any number of consumers.
+//!
+//! - `imp`, `settings`, `signals`, `pad`: the outside, as GObject sees it.
+//! - `state`: everything behind the state lock. `lifecycle`: what state changes of the element do.
+//! - `input`: one stream per request pad. [`encode`]: encoders that feed several consumers; [`discovery`]: what a
+//!   stream can leave as.
+//! - `consumers`: from the signaller's signals to sessions and back. `session`: one consumer.
+//! - `negotiate`: what to offer and what an answer means. `rate`: who decides how much may be sent. `loss`: when
+//!   retransmission alone is not enough.
+//! - `host`: what encoding asks of the element. `channels`: data channels of a session.
+//!
+//! Lock order: settings, then state; neither is held while anything outside of this folder is called.
 
+mod channels;
+mod clock;
+mod consumers;
 pub(crate) mod encode;
+mod host;
+mod imp;
+mod input;
+mod lifecycle;
+mod loss;
+mod negotiate;
+mod pad;
+mod rate;
+mod report;
+mod session;
+mod settings;
+mod signals;
+mod state;
+
+use gst::glib;
+use gst::subclass::prelude::*;
+
+use crate::signaller::Signallable;
+
+pub(crate) use imp::BaseWebRTCSinkImpl;
+pub use pad::WebRTCSinkPad;
+
+glib::wrapper! {
+    /// Serves its input streams to any number of consumers over WebRTC.
+    ///
+    /// The stock elements derive from it and choose a signaller; an application with a signaller of its own uses
+    /// [`BaseWebRTCSink::with_signaller`].
+    pub struct BaseWebRTCSink(ObjectSubclass<imp::BaseWebRTCSink>)
+        @extends gst::Bin, gst::Element, gst::Object,
+        @implements gst::ChildProxy, gst_video::Navigation;
+}
+
+#[allow(
+    unsafe_code,
+    reason = "derived elements need it, and the binding offers nothing else"
+)]
+// SAFETY: the class adds no virtual methods of its own, so that there is nothing for a subclass to initialise.
+unsafe impl<T: BaseWebRTCSinkImpl> IsSubclassable<T> for BaseWebRTCSink {}
+
+impl BaseWebRTCSink {
+    /// A sink whose consumers come by `signaller`.
+    pub fn with_signaller(signaller: Signallable) -> Self {
+        glib::Object::builder().property("signaller", signaller).build()
+    }
+}
+
+impl Default for BaseWebRTCSink {
+    fn default() -> Self {
+        glib::Object::new()
+    }
+}
+
+/// How a session finds out how much it may send.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, glib::Enum)]
+#[repr(u32)]
+#[enum_type(name = "GstWebRTCSinkCongestionControl")]
+#[non_exhaustive]
+pub enum WebRTCSinkCongestionControl {
+    /// Not at all: encoders run at `max-bitrate`.
+    #[enum_value(name = "Disabled: no congestion control is performed", nick = "disabled")]
+    Disabled,
+    /// A simple heuristic on the sender's side.
+    #[enum_value(name = "Homegrown: simple sender-side heuristic", nick = "homegrown")]
+    Homegrown,
+    /// Google congestion control (draft-ietf-rmcat-gcc-02).
+    #[default]
+    #[enum_value(name = "Google Congestion Control algorithm", nick = "gcc")]
+    GoogleCongestionControl,
+}
+
+/// Ways to degrade a picture that has too few bits.
+#[glib::flags(name = "GstWebRTCSinkMitigationMode")]
+pub enum WebRTCSinkMitigationMode {
+    /// None of them.
+    #[flags_value(name = "No mitigation applied", nick = "none")]
+    NONE = 0b0000_0000,
+    /// A smaller picture.
+    #[flags_value(name = "Lowered resolution", nick = "downscaled")]
+    DOWNSCALED = 0b0000_0001,
+    /// Fewer pictures a second.
+    #[flags_value(name = "Lowered framerate", nick = "downsampled")]
+    DOWNSAMPLED = 0b0000_0010,
+}
+
+/// What a sink can report about a session to Rust callers.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WebRTCSinkError {
+    /// The signaller speaks of a session that is not there.
+    #[error("no session with id {0}")]
+    NoSessionWithId(String),
+    /// The consumer refused every stream.
+    #[error("session {session_id}: the consumer refused every stream")]
+    ConsumerRefusedMedia {
+        /// Which session.
+        session_id: String,
+    },
+    /// An accepted stream has no payload type that was offered.
+    #[error("session {session_id}: media line {media_index} has no payload type that was offered")]
+    ConsumerNoValidPayload {
+        /// Which session.
+        session_id: String,
+        /// Which media line of the answer.
+        media_index: usize,
+    },
+    /// The sink is not started, or is on its way down.
+    #[error("the sink is not running")]
+    NotRunning,
+    /// A session with this id exists already.
+    #[error("session {0} exists already")]
+    DuplicateSessionId(String),
+    /// The session's own pipeline failed.
+    #[error("session {session_id}: {details}")]
+    SessionPipelineError {
+        /// Which session.
+        session_id: String,
+        /// What failed.
+        details: String,
+    },
+}

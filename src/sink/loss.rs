@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MPL-2.0
+//! What is done about lost packets: retransmission always, redundancy only where that comes too late.
+//!
+//! Owns how transceivers are set up and which share of a stream is redundancy. How much may be sent in all is the
+//! congestion controller's.
+
+use gst::prelude::*;
+use gst_webrtc::WebRTCRTPTransceiver;
+
+use super::settings::Settings;
+use crate::codec::MediaKind;
+
+/// Sets a new transceiver up: video may be retransmitted and protected, audio has its own means (Opus in-band FEC).
+pub(super) fn protect(transceiver: &WebRTCRTPTransceiver, kind: MediaKind, settings: &Settings) {
+    if kind != MediaKind::Video {
+        return;
+    }
+    transceiver.set_property("do-nack", settings.do_retransmission);
+    if settings.do_fec {
+        transceiver.set_property_from_str("fec-type", "ulp-red");
+        // Nothing until loss is seen: redundancy takes its share from the picture.
+        transceiver.set_property("fec-percentage", 0u32);
+    }
+}
+
+/// The share of a stream that is redundancy now, in percent.
+pub(super) fn fec_percentage(transceiver: &WebRTCRTPTransceiver) -> u32 {
+    transceiver.property("fec-percentage")
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MPL-2.0
+//! The property `stats`: every session by its id, with webrtcbin's numbers and those of its encoders.
+//!
+//! A snapshot of what the sessions' tasks and the branch pool know; nothing is waited for.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use gst::prelude::*;
+use gst::subclass::prelude::*;
+
+use super::encode::{BranchId, BranchSnapshot};
+use super::session::{Outlet, Session};
+use super::{BaseWebRTCSink, WebRTCSinkMitigationMode};
+
+/// What the property reads as.
+pub(super) fn stats(sink: &BaseWebRTCSink) -> gst::Structure {
+    let (sessions, pool) = {
+        let state = sink.imp().state();
+        (state.sessions(), state.pool.clone())
+    };
+    let branches: BTreeMap<BranchId, BranchSnapshot> = pool
+        .map(|pool| pool.snapshot())
+        .unwrap_or_default()
+        .into_iter()
+        .map(|it| (it.branch, it))
+        .collect();
+    let mut structure = gst::Structure::new_empty("application/x-webrtcsink-stats");
+    for session in sessions {
+        structure.set(session.id(), session_stats(&session, &branches));
+    }
+    structure
+}
+
+fn session_stats(session: &Session, branches: &BTreeMap<BranchId, BranchSnapshot>) -> gst::Structure {
+    let (stats, state, connect_time, outlets) = {
+        let view = session.view();
+        let outlets: Vec<Arc<Outlet>> = view.outlets.values().cloned().collect();
+        (view.stats.clone(), view.state, view.connect_time, outlets)
+    };
+    let mut structure = stats.unwrap_or_else(|| gst::Structure::new_empty("application/x-webrtc-stats"));
+    let video = outlets.iter().filter(|outlet| outlet.is_video());
+    let encoders = video
+        .filter_map(|outlet| encoder_stats(outlet, branches))
+        .map(|stats| stats.to_send_value());
+    let streams = outlets
+        .iter()
+        .map(|outlet| stream_stats(outlet, branches).to_send_value());
+    let mut consumer = gst::Structure::builder("application/x-webrtcsink-consumer-stats")
+        .field("video-encoders", gst::Array::from_iter(encoders))
+        .field("streams", gst::Array::from_iter(streams))
+        .field("peer-id", session.peer_id())
+        .field("state", state)
+        .build();
+    if let Some(connect_time) = connect_time {
+        consumer.set(
+            "connect-time",
+            gst::ClockTime::from_nseconds(connect_time.as_nanos() as u64),
+        );
+    }
+    structure.set("consumer-stats", consumer);
+    structure
+}
+
+/// As it always was: only for video that the sink encodes itself.
+fn encoder_stats(outlet: &Outlet, branches: &BTreeMap<BranchId, BranchSnapshot>) -> Option<gst::Structure> {
+    let branch = branches.get(&outlet.attachment().branch_id())?;
+    branch.encoder.as_ref()?;
+    let bitrate = branch
+        .bitrate
+        .map_or(0, |bitrate| i32::try_from(bitrate.bps()).unwrap_or(i32::MAX));
+    let codec = outlet.codec().caps();
+    Some(
+        gst::Structure::builder("application/x-webrtcsink-video-encoder-stats")
+            .field("bitrate", bitrate)
+            .field(
+                "mitigation-mode",
+                WebRTCSinkMitigationMode::from(branch.mitigation),
+            )
+            .field(
+                "codec-name",
+                codec.structure(0).map(|structure| structure.name().to_string()),
+            )
+            .field("fec-percentage", outlet.fec_percentage())
+            .field("pad", outlet.stream().as_str())
+            .build(),
+    )
+}
+
+/// Which branch feeds the consumer, and who else it feeds.
+fn stream_stats(outlet: &Outlet, branches: &BTreeMap<BranchId, BranchSnapshot>) -> gst::Structure {
+    let mut structure = gst::Structure::builder("application/x-webrtcsink-stream-stats")
+        .field("pad", outlet.stream().as_str())
+        .field("codec", outlet.codec().encoding_name())
+        .field("branch", outlet.attachment().branch_id().to_string())
+        .build();
+    let Some(branch) = branches.get(&outlet.attachment().branch_id()) else {
+        return structure;
+    };
+    let sharers = branch
+        .consumers
+        .iter()
+        .map(|consumer| consumer.session_id.to_send_value());
+    structure.set("shared-with", gst::Array::from_iter(sharers));
+    structure.set("bitrate-sent", branch.sent.bps());
+    structure.set("latency", branch.latency);
+    structure.set("frames", branch.frames);
+    structure.set("key-frames", branch.key_frames);
+    if let Some(encoder) = &branch.encoder {
+        structure.set("encoder", encoder);
+    }
+    if let Some((width, height)) = branch.size {
+        structure.set("width", width);
+        structure.set("height", height);
+    }
+    let own = branch
+        .consumers
+        .iter()
+        .find(|consumer| outlet.session_id() == consumer.session_id);
+    if let Some(consumer) = own {
+        structure.set("target-bitrate", consumer.target.bps());
+    }
+    structure
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MPL-2.0
+//! One consumer: a pipeline of its own, driven by one operation queue and one pure machine.
+//!
+//! [`Session`] is what the rest of the element sees: others post inputs and ask for its end. Behind it runs one task:
+//! `operations` does what needs webrtcbin, one thing at a time (`offering`, `answering`, `linking`, `recovery` are its
+//! parts); `machine` judges deadlines and silence; `release` is
+//! the only way out, whatever the reason. Callbacks of webrtcbin only enqueue. A session never touches another one.
+//!
+//! - `pipeline`: makes webrtcbin and its surroundings. `outlet`: one stream's way into it, from encoded samples on.
+//! - `slots`: which stream has which media section. `traffic`: when the peer was last heard.
+
+mod answering;
+mod blocking;
+mod driver;
+mod handle;
+mod linking;
+mod machine;
+mod offering;
+mod operations;
+mod outlet;
+mod pipeline;
+mod recovery;
+mod release;
+mod slots;
+mod traffic;
+
+pub(super) use handle::Session;
+pub(super) use outlet::Outlet;
+
+use gst_webrtc::WebRTCSessionDescription;
+
+/// What happens to a session and has to wait for its turn.
+#[derive(Debug)]
+pub(super) enum Input {
+    /// The peer's description came.
+    Description(WebRTCSessionDescription),
+    /// A candidate of the peer came.
+    RemoteCandidate {
+        /// Media section it belongs to.
+        media_index: u32,
+        /// As the peer wrote it.
+        candidate: String,
+    },
+    /// webrtcbin found a candidate of ours.
+    LocalCandidate {
+        /// Media section it belongs to.
+        media_index: u32,
+        /// In the form `candidate:…`.
+        candidate: String,
+    },
+    /// The element's streams are others than before.
+    StreamsChanged,
+    /// The connection broke down and is to be brought back.
+    Recover,
+}

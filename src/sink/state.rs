@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MPL-2.0
+//! Everything of a sink behind its state lock: streams, sessions, and how far it is started.
+//!
+//! Transitions only; whoever calls them acts on what they return after the lock is gone.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::WebRTCSinkError;
+use super::consumers::Subscription;
+use super::encode::{BranchPool, StreamId};
+use super::input::InputStream;
+use super::session::Session;
+use crate::codec::MediaKind;
+use crate::webrtcbin::stun::StunServer;
+
+/// How far a sink is started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Phase {
+    /// NULL or READY.
+    #[default]
+    Stopped,
+    /// At least PAUSED, and the signaller has not been asked to start.
+    Prepared,
+    /// PLAYING was reached; the signaller starts as soon as every stream has caps.
+    WaitingForCaps,
+    /// The signaller was started.
+    Signalling,
+}
+
+/// See the module's documentation.
+#[derive(Default)]
+pub(super) struct State {
+    /// In the order their pads were requested, which is the order of media sections.
+    streams: Vec<Arc<InputStream>>,
+    sessions: BTreeMap<String, Arc<Session>>,
+    next_pad: BTreeMap<MediaKind, u32>,
+    phase: Phase,
+    /// Handlers on the signaller.
+    pub(super) subscription: Option<Subscription>,
+    /// The encoders of this run.
+    pub(super) pool: Option<BranchPool>,
+    /// The STUN server of this run, its name looked up early.
+    pub(super) stun: Option<Arc<StunServer>>,
+}
+
+impl State {
+    /// The number in the name of the next pad of a kind; numbers never come back.
+    pub(super) fn take_pad_number(&mut self, kind: MediaKind) -> u32 {
+        let next = self.next_pad.entry(kind).or_default();
+        let number = *next;
+        *next += 1;
+        number
+    }
+
+    /// Adds a stream behind those there are.
+    pub(super) fn add_stream(&mut self, stream: Arc<InputStream>) {
+        self.streams.push(stream);
+    }
+
+    /// Takes out the stream of this pad.
+    pub(super) fn remove_stream(&mut self, id: &StreamId) -> Option<Arc<InputStream>> {
+        let index = self.streams.iter().position(|stream| stream.id() == id)?;
+        Some(self.streams.remove(index))
+    }
+
+    /// All streams in order.
+    pub(super) fn streams(&self) -> Vec<Arc<InputStream>> {
+        self.streams.clone()
+    }
+
+    /// Adds a session.
+    ///
+    /// # Errors
+    /// When the sink is stopped or one with its id is there.
+    pub(super) fn add_session(&mut self, session: Arc<Session>) -> Result<(), WebRTCSinkError> {
+        if self.phase == Phase::Stopped {
+            return Err(WebRTCSinkError::NotRunning);
+        }
+        if self.sessions.contains_key(session.id()) {
+            return Err(WebRTCSinkError::DuplicateSessionId(session.id().to_owned()));
+        }
+        self.sessions.insert(session.id().to_owned(), session);
+        Ok(())
+    }
+
+    /// Takes out a session.
+    pub(super) fn remove_session(&mut self, id: &str) -> Option<Arc<Session>> {
+        self.sessions.remove(id)
+    }
+
+    /// The session with this id.
+    pub(super) fn session(&self, id: &str) -> Option<Arc<Session>> {
+        self.sessions.get(id).cloned()
+    }
+
+    /// All sessions.
+    pub(super) fn sessions(&self) -> Vec<Arc<Session>> {
+        self.sessions.values().cloned().collect()
+    }
+
+    /// Ids of all sessions.
+    pub(super) fn session_ids(&self) -> Vec<String> {
+        self.sessions.keys().cloned().collect()
+    }
+
+    /// How far the sink is started.
+    pub(super) fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// READY to PAUSED.
+    pub(super) fn prepare(&mut self, pool: BranchPool) {
+        self.phase = Phase::Prepared;
+        self.pool = Some(pool);
+    }
+
+    /// PLAYING was reached. True when the signaller is to be started now.
+    pub(super) fn playing(&mut self) -> bool {
+        if self.phase == Phase::Prepared {
+            self.phase = Phase::WaitingForCaps;
+        }
+        self.start_if_described()
+    }
+
+    /// Some stream got caps, or went away. True when the signaller is to be started now.
+    pub(super) fn start_if_described(&mut self) -> bool {
+        let is_due =
+            self.phase == Phase::WaitingForCaps && self.streams.iter().all(|stream| stream.caps().is_some());
+        if is_due {
+            self.phase = Phase::Signalling;
+        }
+        is_due
+    }
+
+    /// PAUSED to READY. Gives what has to be wound up, and whether the signaller was started.
+    pub(super) fn stop(&mut self) -> (Vec<Arc<Session>>, Option<BranchPool>, bool) {
+        let was_signalling = std::mem::take(&mut self.phase) == Phase::Signalling;
+        self.stun = None;
+        (self.sessions(), self.pool.take(), was_signalling)
+    }
+}
