@@ -14,6 +14,7 @@
 mod codec;
 mod datachannel;
 mod elements;
+mod embedded;
 pub mod end_reason;
 pub mod error;
 pub mod gst_ext;
