@@ -16,7 +16,8 @@ pub(crate) struct Proposal {
 }
 
 /// Codecs that can be paid, in the order of the structures of `video_caps`, then of `audio_caps`. A structure gives
-/// the first codec it covers; one that covers none, or only what is proposed already, is passed over.
+/// every codec it covers, in the order of the table (`audio/x-opus` covers stereo and multi-channel Opus), unless it
+/// is proposed already.
 pub(crate) fn proposals(
     catalogue: &Catalogue,
     video_caps: &gst::CapsRef,
@@ -25,10 +26,12 @@ pub(crate) fn proposals(
     let mut codecs = Vec::new();
     for structure in video_caps.iter().chain(audio_caps.iter()) {
         let wanted = gst::Caps::builder_full().structure(structure.to_owned()).build();
-        let covered = Codec::ALL.into_iter().find(|codec| {
-            catalogue.can_pay(*codec) && !codecs.contains(codec) && wanted.can_intersect(&codec.caps())
-        });
-        codecs.extend(covered);
+        let is_covered = |codec: &Codec| catalogue.can_pay(*codec) && wanted.can_intersect(&codec.caps());
+        for codec in Codec::ALL.into_iter().filter(is_covered) {
+            if !codecs.contains(&codec) {
+                codecs.push(codec);
+            }
+        }
     }
     // What the range cannot hold is not proposed; eleven codecs fit it three times over.
     codecs
@@ -38,15 +41,23 @@ pub(crate) fn proposals(
         .collect()
 }
 
-/// The caps of every compressed codec of a kind, in default order, installed or not: the default of `video-caps` and
-/// `audio-caps`. Raw payloads must be asked for.
+/// The media types of every compressed codec of a kind, in default order, installed or not: the default of
+/// `video-caps` and `audio-caps`. Raw payloads must be asked for.
 pub(crate) fn default_caps(kind: MediaKind) -> gst::Caps {
+    let is_default = |codec: &Codec| codec.media() == kind && !codec.is_raw_payload();
     let mut caps = gst::Caps::new_empty();
-    for codec in Codec::ALL
-        .into_iter()
-        .filter(|codec| codec.media() == kind && !codec.is_raw_payload())
-    {
-        caps.get_mut().expect("not shared yet").append(codec.caps());
+    for codec in Codec::ALL.into_iter().filter(is_default) {
+        let types = codec.caps();
+        let new: Vec<_> = types
+            .iter()
+            .map(|it| it.name().to_string())
+            .filter(|name| caps.iter().all(|it| it.name() != name))
+            .collect();
+        for name in new {
+            caps.get_mut()
+                .expect("not shared yet")
+                .append_structure(gst::Structure::new_empty(name));
+        }
     }
     caps
 }
@@ -84,7 +95,7 @@ mod tests {
     fn unknown_structures_take_no_number() {
         assert_eq!(
             names("video/x-theora; video/x-vp8", "audio/x-speex; audio/x-opus"),
-            [("VP8", 96), ("OPUS", 97)]
+            [("VP8", 96), ("OPUS", 97), ("MULTIOPUS", 98)]
         );
     }
 
@@ -117,7 +128,7 @@ mod tests {
                 "video/x-av1"
             ]
         );
-        assert_eq!(names(MediaKind::Audio), ["audio/x-opus", "audio/x-opus"]);
+        assert_eq!(names(MediaKind::Audio), ["audio/x-opus"]);
     }
 
     #[test]

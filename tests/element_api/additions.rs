@@ -23,10 +23,10 @@ const SOURCES: &[(&str, &str)] = &[
 ];
 
 /// Signals every sink and source has beside those of the contract.
-pub const SIGNALS: &[&str] = &["session-ended", "get-stats"];
+pub(crate) const SIGNALS: &[&str] = &["session-ended", "get-stats"];
 
 /// Whether a property or pad template of `element` is a known addition.
-pub fn is_listed(element: &str, name: &str) -> bool {
+pub(crate) fn is_listed(element: &str, name: &str) -> bool {
     let list = if element.ends_with("sink") { SINKS } else { SOURCES };
     list.iter().any(|(listed, _)| *listed == name)
 }

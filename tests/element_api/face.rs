@@ -6,12 +6,12 @@ use gst::prelude::*;
 use serde_json::{Map, Value, json};
 
 /// Makes an element, if there is one of this name.
-pub fn make(name: &str) -> Option<gst::Element> {
+pub(crate) fn make(name: &str) -> Option<gst::Element> {
     gst::ElementFactory::make(name).build().ok()
 }
 
 /// Everything the contract says about an element; `None` if there is none of this name.
-pub fn element(name: &str) -> Option<Value> {
+pub(crate) fn element(name: &str) -> Option<Value> {
     let element = make(name)?;
     let factory = element.factory()?;
     let mut face = json!({
@@ -37,13 +37,13 @@ pub fn element(name: &str) -> Option<Value> {
 }
 
 /// The element's signaller, if it has one.
-pub fn signaller(element: &gst::Element) -> Option<glib::Object> {
+pub(crate) fn signaller(element: &gst::Element) -> Option<glib::Object> {
     element.find_property("signaller")?;
     element.property::<Option<glib::Object>>("signaller")
 }
 
 /// The properties that are not inherited from GStreamer's own classes.
-pub fn own_properties(element: &gst::Element) -> Vec<glib::ParamSpec> {
+pub(crate) fn own_properties(element: &gst::Element) -> Vec<glib::ParamSpec> {
     let inherited = ["GstBin", "GstElement", "GstObject"];
     let properties = element.list_properties().to_vec();
     properties
@@ -53,7 +53,7 @@ pub fn own_properties(element: &gst::Element) -> Vec<glib::ParamSpec> {
 }
 
 /// Adds to `failures` every fact of the contract that doesn't hold.
-pub fn compare(path: &str, wanted: &Value, live: &Value, failures: &mut Vec<String>) {
+pub(crate) fn compare(path: &str, wanted: &Value, live: &Value, failures: &mut Vec<String>) {
     let Some(facts) = wanted.as_object() else {
         if wanted != live {
             failures.push(format!("{path}: want {wanted}, got {live}"));

@@ -15,7 +15,7 @@ Made from the registered classes by `UPDATE_GOLDEN=1 cargo test --test element_a
 ";
 
 /// The manual of all `elements` that exist.
-pub fn write<'a>(elements: impl Iterator<Item = &'a String>) -> String {
+pub(crate) fn write<'a>(elements: impl Iterator<Item = &'a String>) -> String {
     let mut text = HEAD.to_owned();
     for name in elements {
         if let Some(face) = face::element(name) {
