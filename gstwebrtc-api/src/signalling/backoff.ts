@@ -36,7 +36,7 @@ export class Backoff {
     // The first wait is exact: it is what the application configured.
     const factor = this.#attempts === 0 ? 1 : 1 + SPREAD * (2 * this.#random() - 1);
     this.#attempts += 1;
-    return Math.min(wait * factor, this.#limitMs);
+    return Math.round(Math.min(wait * factor, this.#limitMs));
   }
 
   /** Starts over after a success. */

@@ -61,7 +61,7 @@ export function parseServerMessage(data: unknown): ServerMessage | null {
   try {
     const value: unknown = JSON.parse(data);
     if (!isRecord(value) || typeof value["type"] !== "string") return null;
-    return READERS[value["type"]]?.(value) ?? null;
+    return READERS.get(value["type"])?.(value) ?? null;
   } catch {
     return null;
   }
@@ -69,26 +69,31 @@ export function parseServerMessage(data: unknown): ServerMessage | null {
 
 type Fields = Record<string, unknown>;
 
-const READERS: Record<string, ((fields: Fields) => ServerMessage | null) | undefined> = {
-  welcome: ({ peerId }) => (isId(peerId) ? { type: "welcome", peerId } : null),
-  peerStatusChanged: ({ peerId, roles, meta }) =>
-    isId(peerId) && Array.isArray(roles)
-      ? { type: "peerStatusChanged", peerId, roles: roles.filter((role) => typeof role === "string"), meta }
-      : null,
-  list: ({ producers }) => (Array.isArray(producers) ? { type: "list", producers: listed(producers) } : null),
-  listConsumers: ({ consumers }) =>
-    Array.isArray(consumers) ? { type: "listConsumers", consumers: listed(consumers) } : null,
-  sessionStarted: ({ peerId, sessionId }) =>
-    isId(peerId) && isId(sessionId) ? { type: "sessionStarted", peerId, sessionId } : null,
-  startSession: ({ peerId, sessionId, offer }) =>
-    isId(peerId) && isId(sessionId) ? { type: "startSession", peerId, sessionId, offer: textOrNull(offer) } : null,
-  peer: readPeer,
-  endSession: ({ sessionId }) =>
-    isId(sessionId) ? { type: "endSession", sessionId, error: null, isVersion11: false } : null,
-  endSessionV1_1: ({ sessionId, error }) =>
-    isId(sessionId) ? { type: "endSession", sessionId, error: textOrNull(error), isVersion11: true } : null,
-  error: ({ details }) => ({ type: "error", details: typeof details === "string" ? details : "unknown error" }),
-};
+type Reader = (fields: Fields) => ServerMessage | null;
+
+// A map, since an object would also find names such as `constructor`.
+const READERS: ReadonlyMap<string, Reader> = new Map(
+  Object.entries<Reader>({
+    welcome: ({ peerId }) => (isId(peerId) ? { type: "welcome", peerId } : null),
+    peerStatusChanged: ({ peerId, roles, meta }) =>
+      isId(peerId) && Array.isArray(roles)
+        ? { type: "peerStatusChanged", peerId, roles: roles.filter((role) => typeof role === "string"), meta }
+        : null,
+    list: ({ producers }) => (Array.isArray(producers) ? { type: "list", producers: listed(producers) } : null),
+    listConsumers: ({ consumers }) =>
+      Array.isArray(consumers) ? { type: "listConsumers", consumers: listed(consumers) } : null,
+    sessionStarted: ({ peerId, sessionId }) =>
+      isId(peerId) && isId(sessionId) ? { type: "sessionStarted", peerId, sessionId } : null,
+    startSession: ({ peerId, sessionId, offer }) =>
+      isId(peerId) && isId(sessionId) ? { type: "startSession", peerId, sessionId, offer: textOrNull(offer) } : null,
+    peer: readPeer,
+    endSession: ({ sessionId }) =>
+      isId(sessionId) ? { type: "endSession", sessionId, error: null, isVersion11: false } : null,
+    endSessionV1_1: ({ sessionId, error }) =>
+      isId(sessionId) ? { type: "endSession", sessionId, error: textOrNull(error), isVersion11: true } : null,
+    error: ({ details }) => ({ type: "error", details: typeof details === "string" ? details : "unknown error" }),
+  }),
+);
 
 function readPeer({ sessionId, sdp, ice }: Fields): ServerMessage | null {
   if (!isId(sessionId)) return null;
