@@ -9,11 +9,11 @@
 const DEFAULT_PORT = 8443;
 
 /**
- * Websocket URLs to try, in this order: the address given as `?server=`; else `/webrtc` of the page's own origin,
+ * Websocket URLs to try, in this order: the address given as `?signalling=`; else `/webrtc` of the page's own origin,
  * which a web server or `npm start` passes on, then the usual port of the page's host.
  */
 export function signallingServers(page: URL): string[] {
-  const given = page.searchParams.get("server");
+  const given = page.searchParams.get("signalling");
   if (given) return [given];
   const scheme = page.protocol === "https:" ? "wss:" : "ws:";
   const host = page.hostname || "127.0.0.1";

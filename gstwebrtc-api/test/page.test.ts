@@ -12,7 +12,7 @@ describe("the signalling server", () => {
     ["https://localhost:9090/", ["wss://localhost:9090/webrtc", "wss://localhost:8443"]],
     ["http://10.0.0.5:8080/page/", ["ws://10.0.0.5:8080/webrtc", "ws://10.0.0.5:8443"]],
     ["http://[::1]:8080/", ["ws://[::1]:8080/webrtc", "ws://[::1]:8443"]],
-    ["https://example.org/?server=wss://other:1", ["wss://other:1"]],
+    ["https://example.org/?signalling=wss://other:1", ["wss://other:1"]],
     ["file:///tmp/index.html", ["ws://127.0.0.1:8443"]],
   ])("of %s", (page, servers) => {
     expect(signallingServers(new URL(page))).toEqual(servers);

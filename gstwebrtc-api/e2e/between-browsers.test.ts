@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MPL-2.0
+/** The library at both ends, in a real browser, over the real signalling server. */
+
+import type { Browser, Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { openBrowser, waitForFrames } from "./support/browser.js";
+import { openHarness } from "./support/harness.js";
+import { until } from "./support/program.js";
+import { SignallingServer, startWebServer } from "./support/servers.js";
+
+let browser: Browser;
+let web: Awaited<ReturnType<typeof startWebServer>>;
+let signalling: SignallingServer;
+
+beforeAll(async () => {
+  web = await startWebServer();
+  browser = await openBrowser();
+});
+
+afterAll(async () => {
+  await browser.close();
+  await web.stop();
+});
+
+beforeEach(async () => {
+  signalling = await SignallingServer.start();
+});
+
+afterEach(async () => {
+  await Promise.all(browser.contexts().map((context) => context.close()));
+  await signalling.kill();
+});
+
+function open(name: string): Promise<Page> {
+  return openHarness(browser, web.url, signalling.url, name);
+}
+
+async function openPair(): Promise<{ camera: Page; viewer: Page }> {
+  const camera = await open("camera");
+  await camera.evaluate(() => window.capture());
+  const viewer = await open("viewer");
+  await viewer.evaluate(() => window.watch("camera"));
+  return { camera, viewer };
+}
+
+describe("watching", () => {
+  it("shows frames and hears sound", async () => {
+    const { viewer } = await openPair();
+    await waitForFrames(viewer);
+    const level = await until("a sound", 30_000, () =>
+      viewer.evaluate(async () => (await window.session.getStatistics())?.audio?.level ?? 0),
+    );
+    expect(level).toBeGreaterThan(0);
+    const figures = await viewer.evaluate(() => window.session.getStatistics());
+    expect(figures?.video).toMatchObject({ width: 640, height: 360 });
+    expect(figures?.roundTripMs).toBeGreaterThanOrEqual(0);
+    expect(await viewer.evaluate(() => window.session.connectivity)).toBe("connected");
+  });
+
+  it("works for two viewers at once, and goes on when one leaves", async () => {
+    const { camera, viewer } = await openPair();
+    const second = await open("second viewer");
+    await second.evaluate(() => window.watch("camera"));
+    await Promise.all([waitForFrames(viewer), waitForFrames(second)]);
+    expect(await camera.evaluate(() => window.producer.clients.length)).toBe(2);
+    await second.evaluate(() => window.session.close());
+    await until("the camera to notice", 20_000, () => camera.evaluate(() => window.producer.clients.length === 1));
+    await waitForFrames(viewer);
+  });
+
+  it("works with an offer of the viewer", async () => {
+    const camera = await open("camera");
+    await camera.evaluate(() => window.capture());
+    const viewer = await open("viewer");
+    await viewer.evaluate(() => window.watch("camera", { offerToReceiveVideo: true, offerToReceiveAudio: true }));
+    await waitForFrames(viewer);
+  });
+
+  it("ends with a reason when the producer stops", async () => {
+    const { camera, viewer } = await openPair();
+    await waitForFrames(viewer);
+    await camera.evaluate(() => window.producer.close());
+    const end = await until("the end", 20_000, () => viewer.evaluate(() => window.session.endReason));
+    expect(end).toMatchObject({ reason: "closed", isRemote: true });
+    await until("the list to be empty", 20_000, () =>
+      viewer.evaluate(() => window.api.getAvailableProducers().length === 0),
+    );
+  });
+
+  it("ends when the producer's page goes away", async () => {
+    const { camera, viewer } = await openPair();
+    await waitForFrames(viewer);
+    await camera.close();
+    const end = await until("the end", 20_000, () => viewer.evaluate(() => window.session.endReason));
+    expect(end.isRemote).toBe(true);
+  });
+
+  it("of a producer that is not there is refused", async () => {
+    const viewer = await open("viewer");
+    const reason = await viewer.evaluate(async () => {
+      await window.connected();
+      const session = window.api.createConsumerSession("00000000-0000-0000-0000-000000000000");
+      return session?.play().catch(() => session.endReason?.reason);
+    });
+    expect(reason).toBe("refused");
+  });
+});
+
+describe("sending", () => {
+  it("replaces the picture without a new connection", async () => {
+    const { camera, viewer } = await openPair();
+    await waitForFrames(viewer);
+    const sessionId = await viewer.evaluate(() => window.session.sessionId);
+    await camera.evaluate(async () => {
+      const canvas = Object.assign(document.createElement("canvas"), { width: 320, height: 240 });
+      const context = canvas.getContext("2d");
+      let x = 0;
+      setInterval(() => context?.fillRect((x += 5) % 320, 0, 5, 240), 40);
+      const [next] = canvas.captureStream(25).getVideoTracks();
+      const [previous] = window.producer.stream.getVideoTracks();
+      if (previous && next) await window.producer.replaceTrack(previous, next);
+    });
+    await until("the other picture", 30_000, () =>
+      viewer.evaluate(() => document.querySelector("video")?.videoWidth === 320),
+    );
+    await waitForFrames(viewer);
+    expect(await viewer.evaluate(() => window.session.sessionId)).toBe(sessionId);
+  });
+
+  it.each(["VP9", "VP8"])("prefers %s when told to", async (codec) => {
+    const camera = await open("camera");
+    await camera.evaluate((wanted) => window.capture({ codecs: [wanted] }), codec);
+    const viewer = await open("viewer");
+    await viewer.evaluate(() => window.watch("camera"));
+    await waitForFrames(viewer);
+    const figures = await viewer.evaluate(() => window.session.getStatistics());
+    expect(figures?.video?.codec).toBe(codec);
+  });
+});
+
+describe("a signalling server that is killed and started again", () => {
+  it("interrupts nothing, and everybody is back on it by itself", async () => {
+    const { camera, viewer } = await openPair();
+    await waitForFrames(viewer);
+    await signalling.kill();
+    await until("the viewer to notice", 20_000, () => viewer.evaluate(() => !window.api.isConnected));
+    await waitForFrames(viewer, 60);
+    expect(await viewer.evaluate(() => window.session.endReason)).toBeNull();
+    await signalling.restart();
+    await until("the producer to be listed again", 30_000, () =>
+      viewer.evaluate(() => window.api.getAvailableProducers().length === 1),
+    );
+    await waitForFrames(viewer);
+    const late = await open("late viewer");
+    await late.evaluate(() => window.watch("camera"));
+    await waitForFrames(late);
+    expect(await camera.evaluate(() => window.producer.clients.length)).toBe(2);
+  });
+});
