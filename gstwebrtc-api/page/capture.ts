@@ -172,7 +172,7 @@ function clientEntry(session: ClientSession): HTMLLIElement {
   const entry = element("li", { class: "client" }, element("span", {}, `Viewer ${session.peerId.slice(0, 8)} `), status);
   entry.append(panel.element);
   session.addEventListener("connectivityChanged", () => {
-    const { text, tone } = sessionStatus(session.state, session.connectivity, session.isAttached);
+    const { text, tone } = sessionStatus(session);
     setText(status, text);
     status.className = `status ${tone}`;
   });

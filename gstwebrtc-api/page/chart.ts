@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 /**
- * A small line chart of the last minute, with its present value in words.
+ * A small line chart of the last half minute, with its present value in words.
  *
  * @module
  */
@@ -8,7 +8,7 @@
 import { element, setText } from "./dom.js";
 
 /** Samples shown; one comes each second. */
-const LENGTH = 60;
+const LENGTH = 30;
 
 /** Size of the drawing's own coordinates. */
 const WIDTH = 120;
@@ -51,7 +51,7 @@ export class Chart {
     const first = points.split(" ")[0]?.split(",")[0] ?? "0";
     this.#line.setAttribute("points", points);
     this.#area.setAttribute("points", points && `${first},${HEIGHT} ${points} ${WIDTH},${HEIGHT}`);
-    this.#drawing.setAttribute("aria-label", `${this.#name}, last minute, now ${text}`);
+    this.#drawing.setAttribute("aria-label", `${this.#name}, last half minute, now ${text}`);
     setText(this.#value, text);
   }
 }

@@ -14,11 +14,12 @@ const MAX_LOG_LINES = 20;
 
 /** The controls for one remote controller. */
 export class ControlPanel {
-  /** To be put into the page. */
+  /** Takes and gives up control; to be put where the player's buttons are. */
+  readonly toggle: HTMLButtonElement;
+  /** The rest, to be put below them. */
   readonly element: HTMLElement;
   readonly #controller: RemoteController;
   readonly #video: HTMLVideoElement;
-  readonly #toggle: HTMLButtonElement;
   readonly #hint = element("p", { class: "hint", role: "status" });
   readonly #input = element("input", { type: "text", spellcheck: "false", "aria-label": "Control request, JSON" });
   readonly #log = element("ol", { class: "log", "aria-label": "Answers and information", "aria-live": "polite" });
@@ -31,9 +32,9 @@ export class ControlPanel {
   constructor(controller: RemoteController, video: HTMLVideoElement) {
     this.#controller = controller;
     this.#video = video;
-    this.#toggle = button("Take control", { class: "control", "aria-pressed": "false" }, () => this.#switch());
+    this.toggle = button("Take control", { class: "control", "aria-pressed": "false" }, () => this.#switch());
     this.#input.value = '{"type":"customUpstreamEvent","structureName":"my-event","structure":{}}';
-    this.element = element("section", { class: "remote", "aria-label": "Remote control" }, this.#toggle, this.#hint);
+    this.element = element("section", { class: "remote", "aria-label": "Remote control" }, this.#hint);
     this.element.append(this.#requestForm());
     const options = { signal: this.#abort.signal, capture: true };
     globalThis.addEventListener("keydown", (event) => this.#leaveOnEscape(event), options);
@@ -45,6 +46,7 @@ export class ControlPanel {
   stop(): void {
     this.#setActive(false);
     this.#abort.abort();
+    this.toggle.remove();
     this.element.remove();
   }
 
@@ -80,8 +82,8 @@ export class ControlPanel {
   #setActive(isActive: boolean): void {
     this.#controller.attachVideoElement(isActive ? this.#video : null);
     this.#video.classList.toggle("controlled", isActive);
-    this.#toggle.setAttribute("aria-pressed", String(isActive));
-    setText(this.#toggle, isActive ? "Give up control" : "Take control");
+    this.toggle.setAttribute("aria-pressed", String(isActive));
+    setText(this.toggle, isActive ? "Give up control" : "Take control");
     setText(this.#hint, isActive ? "Mouse, touch and keys go to the sender. Shift+Esc ends that." : "");
     if (isActive) this.#video.focus();
   }
@@ -91,6 +93,6 @@ export class ControlPanel {
     event.preventDefault();
     event.stopImmediatePropagation();
     this.#setActive(false);
-    this.#toggle.focus();
+    this.toggle.focus();
   }
 }

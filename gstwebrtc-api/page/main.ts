@@ -40,6 +40,7 @@ function producerAdded(producer: Peer): void {
 
 function showEmptiness(): void {
   byId("no-streams").hidden = entries.size > 0 || !api.isConnected;
+  byId("waiting").hidden = entries.size > 0 || api.isConnected;
 }
 
 function showConnection(text: string, tone: "good" | "busy" | "bad", details = ""): void {

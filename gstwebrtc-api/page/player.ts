@@ -19,6 +19,7 @@ export class Player {
   readonly #stage = element("div", { class: "stage busy" }, this.#video);
   readonly #mute = button("Mute", { "aria-pressed": "false" }, () => this.#setMuted(!this.#video.muted));
   readonly #volume = element("input", { type: "range", min: "0", max: "1", step: "0.05", "aria-label": "Volume" });
+  readonly #toolbar = element("div", { class: "toolbar" });
   readonly #remote = element("div");
   readonly #statistics: StatisticsPanel;
   readonly #abort = new AbortController();
@@ -29,8 +30,9 @@ export class Player {
     this.#session = session;
     this.#statistics = new StatisticsPanel(session);
     const fullScreen = button("Full screen", {}, () => void this.#stage.requestFullscreen?.());
-    const toolbar = element("div", { class: "toolbar" }, this.#mute, this.#volume, fullScreen);
-    this.element = element("div", { class: "player" }, this.#stage, toolbar, this.#remote, this.#statistics.element);
+    this.#toolbar.append(this.#mute, this.#volume, fullScreen);
+    this.element = element("div", { class: "player" }, this.#stage, this.#toolbar, this.#remote);
+    this.element.append(this.#statistics.element);
     this.#volume.value = "1";
     this.#volume.addEventListener("input", () => {
       this.#video.volume = Number(this.#volume.value);
@@ -74,6 +76,8 @@ export class Player {
     this.#control?.stop();
     const controller = this.#session.remoteController;
     this.#control = controller && new ControlPanel(controller, this.#video);
-    if (this.#control) this.#remote.append(this.#control.element);
+    if (!this.#control) return;
+    this.#toolbar.append(this.#control.toggle);
+    this.#remote.append(this.#control.element);
   }
 }

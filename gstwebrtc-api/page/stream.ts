@@ -50,7 +50,8 @@ export class StreamEntry {
   /** The producer is no longer listed: the entry stays while media still plays, or its end is to be read. */
   producerLeft(): void {
     this.#isPresent = false;
-    if (!this.#session) this.#remove();
+    if (this.#session) this.#show();
+    else this.#remove();
   }
 
   /** The producer is listed again under the same id. */
@@ -90,7 +91,6 @@ export class StreamEntry {
     }
     if (!end) this.#session = null;
     this.#show();
-    if (end) this.#say(end, "bad");
   }
 
   #show(): void {
@@ -100,9 +100,8 @@ export class StreamEntry {
     setText(this.#toggle, label);
     this.#toggle.setAttribute("aria-label", `${label} ${nameOf(this.#producer)}`);
     this.element.classList.toggle("open", isOpen);
-    const { text, tone } = session
-      ? sessionStatus(session.state, session.connectivity, session.isAttached)
-      : { text: "Available", tone: "plain" as const };
+    this.#options.element.hidden = !isOpen && !this.#isPresent;
+    const { text, tone } = session ? sessionStatus(session) : { text: "Available", tone: "plain" };
     this.#say(text, tone);
   }
 

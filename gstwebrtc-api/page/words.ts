@@ -5,7 +5,7 @@
  * @module
  */
 
-import { SessionState, type Connectivity, type SessionEnd, type SessionEndReason } from "../src/index.js";
+import { SessionState, type SessionEnd, type SessionEndReason, type WebRTCSession } from "../src/index.js";
 
 /** A text and how it should look. */
 export interface Status {
@@ -13,8 +13,13 @@ export interface Status {
   readonly tone: "good" | "busy" | "bad" | "plain";
 }
 
-/** The state of a session in a few words. */
-export function sessionStatus(state: SessionState, connectivity: Connectivity, isAttached: boolean): Status {
+/** What of a session is told in words. */
+export type SessionFacts = Pick<WebRTCSession, "state" | "connectivity" | "isAttached" | "endReason">;
+
+/** The state of a session in a few words, and why it ended if not by the user. */
+export function sessionStatus({ state, connectivity, isAttached, endReason }: SessionFacts): Status {
+  const end = endReason && endText(endReason);
+  if (end) return { text: end, tone: "bad" };
   if (state === SessionState.closed) return { text: "Ended", tone: "plain" };
   if (connectivity === "recovering") return { text: "Connection interrupted, waiting for it to return", tone: "busy" };
   if (state === SessionState.streaming && connectivity === "connected") {

@@ -20,12 +20,16 @@ describe("the signalling server", () => {
 });
 
 describe("words", () => {
+  const playing = { state: SessionState.streaming, connectivity: "connected", isAttached: true, endReason: null } as const;
+
   it("tell the state of a session", () => {
-    expect(sessionStatus(SessionState.connecting, "connecting", true).text).toBe("Connecting");
-    expect(sessionStatus(SessionState.streaming, "connected", true)).toEqual({ text: "Playing", tone: "good" });
-    expect(sessionStatus(SessionState.streaming, "connected", false).text).toContain("without the signalling server");
-    expect(sessionStatus(SessionState.streaming, "recovering", true).tone).toBe("busy");
-    expect(sessionStatus(SessionState.closed, "ended", true).text).toBe("Ended");
+    expect(sessionStatus({ ...playing, connectivity: "connecting" }).text).toBe("Connecting");
+    expect(sessionStatus(playing)).toEqual({ text: "Playing", tone: "good" });
+    expect(sessionStatus({ ...playing, isAttached: false }).text).toContain("without the signalling server");
+    expect(sessionStatus({ ...playing, connectivity: "recovering" }).tone).toBe("busy");
+    expect(sessionStatus({ ...playing, state: SessionState.closed }).text).toBe("Ended");
+    const endReason = { reason: "peer-gone", message: "", isRemote: true } as const;
+    expect(sessionStatus({ ...playing, state: SessionState.closed, endReason }).text).toBe("The other side left.");
   });
 
   it("tell why a session ended, unless the user ended it", () => {

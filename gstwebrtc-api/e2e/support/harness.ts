@@ -18,6 +18,7 @@ declare global {
     api: GstWebRTCAPI;
     session: ConsumerSession;
     producer: ProducerSession;
+    controlMessages: { id: number; mid?: string; request: { type: string; event: Record<string, unknown> } }[];
     SessionState: typeof SessionState;
     connected: () => Promise<string>;
     producerNamed: (name: string) => Promise<string>;

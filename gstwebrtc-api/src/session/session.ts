@@ -26,7 +26,7 @@ export interface WebRTCSessionEvents {
   stateChanged: Event;
   /** `rtcPeerConnection` was created, replaced or closed. */
   rtcPeerConnectionChanged: Event;
-  /** `connectivity` changed. */
+  /** `connectivity` or `isAttached` changed. */
   connectivityChanged: Event;
   /** The session ended; the detail says why. */
   closed: CustomEvent<SessionEnd>;
@@ -116,6 +116,7 @@ export abstract class WebRTCSession<
   detach(): void {
     this.#isAttached = false;
     if (this.#state < SessionState.streaming) this.fail("signalling-lost", "the signalling server was lost");
+    else this.dispatchEvent(new Event("connectivityChanged"));
   }
 
   /** @internal The server or the other side said something within this session. */
