@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: MPL-2.0
+//! A LiveKit server of its own for each test that needs one.
+//!
+//! The program is `livekit-server`, built from its Go module by `scripts/setup test`; [`LiveKit::program`] says where it
+//! is looked for. It takes free ports of the loopback interface for signalling, and media on the machine's own address,
+//! because ICE agents skip loopback.
+
+use std::io::{Read, Write};
+use std::net::{IpAddr, TcpListener, TcpStream, UdpSocket};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The API key of every server started here.
+pub const KEY: &str = "devkey";
+/// Its secret; the server wants at least 32 characters.
+pub const SECRET: &str = "a secret for tests, of no other use";
+
+/// A running server; ends with the value.
+#[derive(Debug)]
+pub struct LiveKit {
+    child: Child,
+    config: String,
+    port: u16,
+    /// Port for media over UDP, and TCP beside it.
+    media_port: u16,
+}
+
+impl LiveKit {
+    /// Where the program is: `LIVEKIT_SERVER`, or `target/livekit-server` of the workspace. `None` when it is not built.
+    pub fn program() -> Option<PathBuf> {
+        let built = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/livekit-server"));
+        let named = std::env::var_os("LIVEKIT_SERVER").map(PathBuf::from);
+        named.or(Some(built)).filter(|program| program.is_file())
+    }
+
+    /// Starts a server; `extra` is YAML added to its configuration. `None`, said aloud, when the program is not built
+    /// or the machine has no network; with `REQUIRE_ALL=1` that is a panic.
+    ///
+    /// # Panics
+    /// When the server does not come up.
+    pub fn start(extra: &str) -> Option<Self> {
+        let (Some(_), Some(address)) = (Self::program(), own_address()) else {
+            assert!(
+                std::env::var_os("REQUIRE_ALL").is_none_or(|value| value != "1"),
+                "livekit-server cannot be run"
+            );
+            eprintln!("NOT RUN: livekit-server is not built (scripts/setup test) or there is no network");
+            return None;
+        };
+        let (port, media_port) = (free_port(), free_port());
+        let config = format!(
+            "port: {port}\nbind_addresses: [\"127.0.0.1\"]\nkeys:\n  {KEY}: \"{SECRET}\"\nrtc:\n  node_ip: {address}\n  \
+             udp_port: {media_port}\n  tcp_port: {}\n  use_external_ip: false\nlogging:\n  level: info\n{extra}\n",
+            free_port()
+        );
+        let child = spawn(&config);
+        let mut server = Self {
+            child,
+            config,
+            port,
+            media_port,
+        };
+        server.wait();
+        Some(server)
+    }
+
+    /// Address of the signalling, `ws://127.0.0.1:…`.
+    pub fn url(&self) -> String {
+        format!("ws://127.0.0.1:{}", self.port)
+    }
+
+    /// Address of the signalling.
+    pub fn address(&self) -> std::net::SocketAddr {
+        ([127, 0, 0, 1], self.port).into()
+    }
+
+    /// The port media come and go by.
+    pub fn media_port(&self) -> u16 {
+        self.media_port
+    }
+
+    /// Cuts the server down as a crash would.
+    pub fn kill(&mut self) {
+        // A process that ended by itself needs no killing.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Starts it again with the same ports and configuration.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn revive(&mut self) {
+        self.kill();
+        self.child = spawn(&self.config);
+        self.wait();
+    }
+
+    /// Calls the room API: `method` of `livekit.RoomService` with a JSON body. Gives status and body.
+    ///
+    /// # Panics
+    /// When the server does not answer.
+    pub fn call(&self, method: &str, token: &str, body: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("the server listens");
+        stream
+            .set_read_timeout(Some(PATIENCE))
+            .expect("a timeout can be set");
+        let request = format!(
+            "POST /twirp/livekit.RoomService/{method} HTTP/1.0\r\nhost: 127.0.0.1\r\nauthorization: Bearer {token}\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream
+            .write_all(request.as_bytes())
+            .expect("the server takes the request");
+        let mut response = String::new();
+        stream.read_to_string(&mut response).expect("the server answers");
+        let status = response
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok())
+            .unwrap_or_default();
+        let body = response
+            .split_once("\r\n\r\n")
+            .map(|(_, body)| body.to_owned())
+            .unwrap_or_default();
+        (status, body)
+    }
+
+    fn wait(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            assert!(Instant::now() < deadline, "livekit-server does not listen");
+            if let Ok(Some(status)) = self.child.try_wait() {
+                panic!("livekit-server ended with {status}");
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+impl Drop for LiveKit {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn spawn(config: &str) -> Child {
+    let program = LiveKit::program().expect("looked for before");
+    let log = || match std::env::var_os("LIVEKIT_LOG") {
+        Some(path) => std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(path)
+            .map_or(Stdio::null(), Stdio::from),
+        None => Stdio::null(),
+    };
+    Command::new(program)
+        .args(["--config-body", config])
+        .stdin(Stdio::null())
+        .stdout(log())
+        .stderr(log())
+        .spawn()
+        .expect("livekit-server can be started")
+}
+
+/// A port nobody uses right now, neither by TCP nor by UDP.
+fn free_port() -> u16 {
+    loop {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("there are free ports");
+        let port = listener.local_addr().expect("it is bound").port();
+        if UdpSocket::bind(("0.0.0.0", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// The address this machine sends from; nothing is sent to find out.
+fn own_address() -> Option<IpAddr> {
+    let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
+    // An address for documentation (RFC 5737): only the route to it is looked up.
+    socket.connect("192.0.2.1:9").ok()?;
+    let address = socket.local_addr().ok()?.ip();
+    (!address.is_loopback() && !address.is_unspecified()).then_some(address)
+}
+
+/// A loaded machine takes its time to start a program.
+const PATIENCE: Duration = Duration::from_secs(30);
