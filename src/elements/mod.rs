@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The elements by name. Each file joins a signaller to the sink or the source and describes itself to users.
 
+#[cfg(feature = "livekit")]
+pub(crate) mod livekitwebrtcsink;
 pub(crate) mod webrtcsink;
 
 use gst::glib;
@@ -10,5 +12,7 @@ use gst::glib;
 /// # Errors
 /// When the registry refuses one.
 pub(crate) fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
+    #[cfg(feature = "livekit")]
+    livekitwebrtcsink::register(plugin)?;
     webrtcsink::register(plugin)
 }

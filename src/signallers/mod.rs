@@ -5,3 +5,5 @@
 //! `imp.rs` is the GObject. Only `elements` joins a signaller to a sink or a source.
 
 pub(crate) mod default;
+#[cfg(feature = "livekit")]
+pub(crate) mod livekit;

@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: MPL-2.0
+//! Keeps the connection to the LiveKit server and carries out what the machine decides.
+//!
+//! One task per started signaller. What the element wants comes through one queue, so messages leave in the order they
+//! were made. Reports are made on the task, with no lock held.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_tungstenite::tungstenite::{Error as SocketError, Message};
+use futures::StreamExt;
+use tokio::sync::mpsc;
+use tokio::time::{sleep_until, timeout};
+
+use super::machine::{Action, Attempt, Config, Input, Machine, Refusal, Report};
+use super::token::Credentials;
+use super::{protocol, request};
+use crate::net::websocket::{self, ConnectError, WebSocket};
+use crate::runtime::{self, Task};
+
+/// Where and how to connect.
+#[derive(Debug, Clone)]
+pub(super) struct Endpoint {
+    pub(super) url: String,
+    pub(super) credentials: Credentials,
+    pub(super) cafile: Option<PathBuf>,
+    pub(super) is_insecure: bool,
+    pub(super) headers: Vec<(String, String)>,
+}
+
+/// Whom the client works for.
+pub(super) trait Host: Send + Sync + 'static {
+    /// Something to tell.
+    fn report(&self, report: Report);
+}
+
+/// A started participation; stop it, or drop it to cut the connection.
+#[derive(Debug)]
+pub(super) struct Client {
+    inputs: mpsc::Sender<Input>,
+    task: Task,
+}
+
+impl Client {
+    /// Starts connecting.
+    pub(super) fn start(endpoint: Endpoint, config: Config, host: Arc<dyn Host>) -> Self {
+        let (inputs, queue) = mpsc::channel(QUEUE_LENGTH);
+        let machine = Machine::new(Instant::now(), config, rand::random());
+        let worker = Worker {
+            endpoint: Arc::new(endpoint),
+            machine,
+            host,
+            inputs: queue,
+            attempt: None,
+            socket: None,
+        };
+        Self {
+            inputs,
+            task: runtime::spawn(worker.run()),
+        }
+    }
+
+    /// Queues what the element wants; false when the queue is full, so the server has not taken anything for long.
+    pub(super) fn handle(&self, input: Input) -> bool {
+        self.inputs.try_send(input).is_ok()
+    }
+
+    /// Sends what is queued, leaves the room, closes the connection and ends; bounded by [`STOP_TIMEOUT`].
+    pub(super) fn stop(self) {
+        let Self { inputs, task } = self;
+        runtime::block_on(async move {
+            let end = async {
+                // A task that ended already needs no telling.
+                let _ = inputs.send(Input::Stop).await;
+                task.join().await;
+            };
+            // Past the deadline the task is aborted by its handle.
+            let _ = timeout(STOP_TIMEOUT, end).await;
+        });
+    }
+}
+
+/// A websocket being opened.
+type Opening = Pin<Box<dyn Future<Output = Result<WebSocket, Refusal>> + Send>>;
+
+/// The task.
+struct Worker {
+    endpoint: Arc<Endpoint>,
+    machine: Machine,
+    host: Arc<dyn Host>,
+    inputs: mpsc::Receiver<Input>,
+    attempt: Option<Opening>,
+    socket: Option<WebSocket>,
+}
+
+impl Worker {
+    async fn run(mut self) {
+        self.feed(Input::Start).await;
+        while !self.machine.is_over() {
+            if let Some(input) = self.next().await {
+                self.feed(input).await;
+            }
+        }
+        self.disconnect().await;
+    }
+
+    /// Waits for something to happen.
+    async fn next(&mut self) -> Option<Input> {
+        let deadline = self.machine.deadline();
+        tokio::select! {
+            input = self.inputs.recv() => Some(input.unwrap_or(Input::Stop)),
+            opened = opened(&mut self.attempt) => Some(self.opened(opened)),
+            received = received(&mut self.socket) => read(received),
+            () = sleep_until(deadline.unwrap_or_else(Instant::now).into()), if deadline.is_some() => Some(Input::Tick),
+        }
+    }
+
+    /// The attempt came to its end.
+    fn opened(&mut self, opened: Result<WebSocket, Refusal>) -> Input {
+        self.attempt = None;
+        match opened {
+            Ok(socket) => {
+                self.socket = Some(socket);
+                Input::Opened
+            }
+            Err(refusal) => Input::Refused(refusal),
+        }
+    }
+
+    /// Gives `input` to the machine and does what it says; a message that cannot be sent is the next input.
+    async fn feed(&mut self, input: Input) {
+        let mut next = Some(input);
+        while let Some(input) = next.take() {
+            for action in self.machine.handle(Instant::now(), input) {
+                if let Err(text) = self.perform(action).await {
+                    next = next.or(Some(Input::Lost(text)));
+                }
+            }
+        }
+    }
+
+    /// Does one thing; errs when the connection turns out to be lost.
+    async fn perform(&mut self, action: Action) -> Result<(), String> {
+        match action {
+            Action::Connect(attempt) => {
+                self.disconnect().await;
+                self.attempt = Some(Box::pin(open(self.endpoint.clone(), attempt)));
+            }
+            Action::Send(request) => return self.send(protocol::encode(*request)).await,
+            Action::Disconnect => self.disconnect().await,
+            Action::Report(report) => self.host.report(report),
+        }
+        Ok(())
+    }
+
+    /// Writes one message, within bounded time.
+    async fn send(&mut self, bytes: Vec<u8>) -> Result<(), String> {
+        let Some(socket) = &mut self.socket else {
+            // Lost within the same batch of actions, which is told already.
+            return Ok(());
+        };
+        let sent = timeout(WRITE_TIMEOUT, socket.send(Message::binary(bytes))).await;
+        let problem = match sent {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "the server takes no messages".to_owned(),
+        };
+        self.disconnect().await;
+        Err(problem)
+    }
+
+    /// Drops an attempt, closes a connection.
+    async fn disconnect(&mut self) {
+        self.attempt = None;
+        if let Some(socket) = self.socket.take() {
+            websocket::close(socket).await;
+        }
+    }
+}
+
+/// The end of the attempt, if one is made; else nothing, ever.
+async fn opened(attempt: &mut Option<Opening>) -> Result<WebSocket, Refusal> {
+    match attempt {
+        Some(attempt) => attempt.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What comes over the socket, if there is one; else nothing, ever.
+async fn received(socket: &mut Option<WebSocket>) -> Option<Result<Message, SocketError>> {
+    match socket {
+        Some(socket) => socket.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A message of the server, or the end of the connection. `None` for what needs no attention.
+fn read(received: Option<Result<Message, SocketError>>) -> Option<Input> {
+    let lost = |text: String| Some(Input::Lost(text));
+    match received {
+        Some(Ok(Message::Binary(bytes))) => match protocol::decode(&bytes) {
+            Ok(response) => response.map(|response| Input::Received(Box::new(response))),
+            Err(error) => lost(error.to_string()),
+        },
+        Some(Ok(Message::Text(text))) => {
+            lost(format!("{} bytes of text are not a LiveKit message", text.len()))
+        }
+        Some(Ok(Message::Close(Some(frame)))) => lost(format!("the server closed the connection: {frame}")),
+        Some(Ok(Message::Close(None))) | None => lost("the server closed the connection".into()),
+        // Pings are answered by the library.
+        Some(Ok(_)) => None,
+        Some(Err(error)) => lost(error.to_string()),
+    }
+}
+
+/// One attempt, with a token made for it.
+async fn open(endpoint: Arc<Endpoint>, attempt: Attempt) -> Result<WebSocket, Refusal> {
+    let refusal = |text: String| Refusal { status: None, text };
+    let base = attempt.server.as_deref().unwrap_or(&endpoint.url);
+    let url = request::address(base, &attempt).map_err(|error| refusal(error.to_string()))?;
+    let token = endpoint
+        .credentials
+        .token(attempt.token)
+        .map_err(|error| refusal(error.to_string()))?;
+    let mut headers = endpoint.headers.clone();
+    headers.push(request::authorization(&token));
+    let options = websocket::Options {
+        headers,
+        cafile: endpoint.cafile.as_deref(),
+        is_insecure: endpoint.is_insecure,
+    };
+    websocket::connect(&url, &options)
+        .await
+        .map_err(|error| explain(&error))
+}
+
+/// What a server that answers the upgrade otherwise says in the body is what helps the user.
+fn explain(error: &ConnectError) -> Refusal {
+    let ConnectError::Upgrade { server, source } = error else {
+        return Refusal {
+            status: None,
+            text: error.to_string(),
+        };
+    };
+    let SocketError::Http(response) = source.as_ref() else {
+        return Refusal {
+            status: None,
+            text: error.to_string(),
+        };
+    };
+    let body = response
+        .body()
+        .as_deref()
+        .map(String::from_utf8_lossy)
+        .unwrap_or_default();
+    let body: String = body.trim().chars().take(MAX_REFUSAL_CHARS).collect();
+    let status = response.status();
+    let text = format!("{server} refused the websocket with {status}: {body}");
+    Refusal {
+        status: Some(status.as_u16()),
+        text: text.trim_end_matches([' ', ':']).to_owned(),
+    }
+}
+
+/// Candidates of one session and some settings fit many times.
+const QUEUE_LENGTH: usize = 4096;
+/// A stop must not hold up the element's state change, which has 5 s in all.
+const STOP_TIMEOUT: Duration = Duration::from_secs(2);
+/// A server that takes nothing for this long is lost.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// A line or two of explanation is all a user reads.
+const MAX_REFUSAL_CHARS: usize = 300;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use async_tungstenite::tungstenite::http::Response;
+    use async_tungstenite::tungstenite::protocol::CloseFrame;
+    use async_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+
+    fn text_of(input: Option<Input>) -> String {
+        match input {
+            Some(Input::Lost(text)) => text,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn whatever_is_no_message_loses_the_connection() {
+        let frame = CloseFrame {
+            code: CloseCode::Away,
+            reason: "bye".into(),
+        };
+        let cases = [
+            (Some(Ok(Message::text("{}"))), "2 bytes of text"),
+            (Some(Ok(Message::binary(vec![0xff; 9]))), "9 bytes"),
+            (Some(Ok(Message::Close(Some(frame)))), "bye"),
+            (Some(Ok(Message::Close(None))), "closed"),
+            (None, "closed"),
+            (Some(Err(SocketError::ConnectionClosed)), "closed"),
+        ];
+        for (received, expected) in cases {
+            let text = text_of(read(received));
+            assert!(text.contains(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn pings_and_messages_of_the_future_are_skipped() {
+        assert!(read(Some(Ok(Message::Ping(Vec::new().into())))).is_none());
+        assert!(read(Some(Ok(Message::binary(vec![0xc0, 0x3e, 0x01])))).is_none());
+    }
+
+    #[test]
+    fn the_body_of_a_refusal_is_told() {
+        let upgrade = |status: u16, body: &str| ConnectError::Upgrade {
+            server: "h:1".into(),
+            source: Box::new(SocketError::Http(Box::new(
+                Response::builder()
+                    .status(status)
+                    .body(Some(body.into()))
+                    .unwrap(),
+            ))),
+        };
+        let refusal = explain(&upgrade(401, "invalid token\n"));
+        assert_eq!(refusal.status, Some(401));
+        assert_eq!(
+            refusal.text,
+            "h:1 refused the websocket with 401 Unauthorized: invalid token"
+        );
+        assert!(explain(&upgrade(500, &"x".repeat(10_000))).text.len() < 400);
+        assert!(explain(&upgrade(404, "")).text.ends_with("404 Not Found"));
+    }
+
+    #[test]
+    fn other_refusals_have_no_status() {
+        let refusal = explain(&ConnectError::Timeout { server: "h:1".into() });
+        assert_eq!(refusal.status, None);
+        assert!(refusal.text.contains("h:1"));
+    }
+}

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: MPL-2.0
+//! What goes into the machine and what comes out of it: plain values, no behaviour.
+
+use std::time::Duration;
+
+use livekit_protocol as proto;
+
+use super::super::ConnectionState;
+use super::super::protocol::{Candidate, Request, Response};
+use super::super::settings::Filter;
+use super::publisher::Sources;
+use crate::end_reason::EndReason;
+
+/// What happened.
+#[derive(Debug)]
+pub(in crate::signallers::livekit) enum Input {
+    /// The element starts.
+    Start,
+    /// The websocket that [`Action::Connect`] asked for is open.
+    Opened,
+    /// It could not be opened.
+    Refused(Refusal),
+    /// The server sent a message.
+    Received(Box<Response>),
+    /// The socket is gone, or has to be because of what came over it.
+    Lost(String),
+    /// The element made a description for this session.
+    Description {
+        session: String,
+        kind: DescriptionKind,
+        sdp: String,
+    },
+    /// The element found a candidate for this session.
+    Candidate { session: String, candidate: Candidate },
+    /// The element ended this session; without a reason it means to stop.
+    Ended {
+        session: String,
+        reason: Option<EndReason>,
+    },
+    /// The user wants other producers.
+    Filter(Filter),
+    /// The user changed how long to stay alone.
+    RoomTimeout(Option<Duration>),
+    /// The user wants a received track forwarded or not.
+    DisableTrack { sid: String, disabled: bool },
+    /// The user mutes a published track.
+    MuteTrack { name: String, muted: bool },
+    /// A deadline passed.
+    Tick,
+    /// The element stops.
+    Stop,
+}
+
+/// What to do about it.
+#[derive(Debug, PartialEq)]
+pub(in crate::signallers::livekit) enum Action {
+    /// Open a websocket; the one before is closed already.
+    Connect(Attempt),
+    /// Send a message over the open one.
+    Send(Box<Request>),
+    /// Close it.
+    Disconnect,
+    /// Tell the element.
+    Report(Report),
+}
+
+/// What the element is told.
+#[derive(Debug, PartialEq)]
+pub(in crate::signallers::livekit) enum Report {
+    /// How far the participation has come.
+    State(ConnectionState),
+    /// The servers for ICE and whether only relayed candidates are wanted.
+    IceServers {
+        servers: Vec<proto::IceServer>,
+        relay_only: bool,
+    },
+    /// A publisher is to make an offer for this session.
+    SessionRequested {
+        session: String,
+    },
+    /// A subscriber gets its offers in this session.
+    SessionStarted {
+        session: String,
+    },
+    /// The offer `sdp`, which follows, restarts ICE.
+    IceRestarted {
+        sdp: String,
+    },
+    Description {
+        session: String,
+        kind: DescriptionKind,
+        sdp: String,
+    },
+    Candidate {
+        session: String,
+        candidate: Candidate,
+    },
+    /// A session that no message of ours can reach any more.
+    SessionEnded {
+        session: String,
+        reason: EndReason,
+    },
+    /// Somebody came or changed.
+    Participant(Box<proto::ParticipantInfo>),
+    /// Whoever had this session id left.
+    ParticipantLeft(String),
+    ProducerAdded {
+        sid: String,
+        metadata: String,
+        is_new: bool,
+    },
+    ProducerRemoved {
+        sid: String,
+        metadata: String,
+    },
+    /// Media of the m-line with this mid is to stop or go on.
+    TrackMuted {
+        mid: String,
+        muted: bool,
+    },
+    /// For the log: something unexpected, survived.
+    Oddity(String),
+    /// For the log: a step of the connection's life.
+    Progress(String),
+    /// The end; nothing follows.
+    Failed(Failure),
+}
+
+/// Why a participation ended for good.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(in crate::signallers::livekit) enum Failure {
+    #[error("could not connect to the LiveKit server: {0}")]
+    Connect(String),
+    #[error("the LiveKit server ended the session: {0}")]
+    Left(&'static str),
+    #[error("Server disconnected and not reached again within {seconds} s: {text}")]
+    Gone { seconds: u64, text: String },
+    #[error("the server refused to publish track {name:?}: {reason} {text}")]
+    TrackRefused {
+        name: String,
+        reason: String,
+        text: String,
+    },
+    #[error("the server did not acknowledge track {name:?} within {seconds} s (timeout)")]
+    TrackTimeout { name: String, seconds: u64 },
+    #[error("Room timeout reached with no other participants")]
+    RoomTimeout,
+    #[error("the media connection to the LiveKit server failed: {0}")]
+    Session(EndReason),
+    #[error("the LiveKit server sent {0}")]
+    Protocol(&'static str),
+}
+
+/// How to open a websocket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::signallers::livekit) struct Attempt {
+    pub(in crate::signallers::livekit) purpose: Purpose,
+    pub(in crate::signallers::livekit) route: Route,
+    /// Another server than the configured one.
+    pub(in crate::signallers::livekit) server: Option<String>,
+    /// The token that the server sent last.
+    pub(in crate::signallers::livekit) token: Option<String>,
+    pub(in crate::signallers::livekit) auto_subscribe: bool,
+}
+
+/// What a connection is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::signallers::livekit) enum Purpose {
+    /// A new participation.
+    Join,
+    /// Going on with the participation `participant_sid`.
+    Resume { participant_sid: String },
+}
+
+/// Which of the server's two entrances to take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::signallers::livekit) enum Route {
+    /// One peer connection, offered by the client. What a publisher wants: on the other entrance the server insists on
+    /// a connection for subscribing when the token allows it, and throws out who does not answer.
+    Single,
+    /// A connection for publishing and one for subscribing, the latter offered by the server.
+    Dual,
+}
+
+/// Why a websocket was not opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::signallers::livekit) struct Refusal {
+    /// The status of the HTTP response, when there was one.
+    pub(in crate::signallers::livekit) status: Option<u16>,
+    pub(in crate::signallers::livekit) text: String,
+}
+
+/// Offer or answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::signallers::livekit) enum DescriptionKind {
+    Offer,
+    Answer,
+}
+
+/// What a participation needs to know of the settings.
+#[derive(Debug, Clone)]
+pub(in crate::signallers::livekit) struct Config {
+    pub(in crate::signallers::livekit) is_publisher: bool,
+    pub(in crate::signallers::livekit) filter: Filter,
+    pub(in crate::signallers::livekit) sources: Sources,
+    pub(in crate::signallers::livekit) publish_timeout: Duration,
+    pub(in crate::signallers::livekit) room_timeout: Option<Duration>,
+    pub(in crate::signallers::livekit) reconnect_timeout: Option<Duration>,
+}

@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: MPL-2.0
+//! Messages of the LiveKit signalling protocol: built from and read into plain values.
+//!
+//! The protobuf types are LiveKit's own (`livekit_protocol`, protocol version [`PROTOCOL_VERSION`]); this module knows
+//! which fields matter to a publisher or a subscriber and turns reasons into words. No state, no IO.
+
+use livekit_protocol as proto;
+use prost::Message as _;
+use serde::{Deserialize, Serialize};
+
+use super::offer::{Kind, Section};
+
+pub(super) use proto::signal_request::Message as Request;
+pub(super) use proto::signal_response::Message as Response;
+
+/// The version this client speaks: leave requests carry actions and regions (13), requests are answered also when
+/// they fail (15), and participants can be moved between rooms (16).
+pub(super) const PROTOCOL_VERSION: i32 = 16;
+
+/// What the server is told about this client; the name of the software is its only trace in the server's records.
+pub(super) const DEVICE_MODEL: &str = "gstreamer";
+
+/// A message that is not of the protocol.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ProtocolError {
+    #[error("{size} bytes from the server are not a LiveKit message")]
+    Undecodable {
+        size: usize,
+        #[source]
+        source: prost::DecodeError,
+    },
+}
+
+/// The bytes of `request` as one websocket message.
+pub(super) fn encode(request: Request) -> Vec<u8> {
+    proto::SignalRequest {
+        message: Some(request),
+    }
+    .encode_to_vec()
+}
+
+/// Reads one websocket message; `None` when its kind is newer than this client.
+pub(super) fn decode(bytes: &[u8]) -> Result<Option<Response>, ProtocolError> {
+    match proto::SignalResponse::decode(bytes) {
+        Ok(response) => Ok(response.message),
+        Err(source) => Err(ProtocolError::Undecodable {
+            size: bytes.len(),
+            source,
+        }),
+    }
+}
+
+/// An ICE candidate as both directions carry it, in JSON: the dictionary of the W3C's WebRTC API.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Candidate {
+    pub(super) candidate: String,
+    #[serde(default)]
+    pub(super) sdp_mid: Option<String>,
+    #[serde(rename = "sdpMLineIndex", default)]
+    pub(super) sdp_m_line_index: Option<u32>,
+}
+
+/// The request that carries a local candidate; an empty one says that there are no more.
+pub(super) fn trickle(candidate: &Candidate, target: proto::SignalTarget) -> Request {
+    let candidate_init = serde_json::to_string(candidate).expect("text and numbers always serialise");
+    let is_final = candidate.candidate.is_empty();
+    Request::Trickle(proto::TrickleRequest {
+        candidate_init,
+        target: target.into(),
+        r#final: is_final,
+    })
+}
+
+/// The candidate of a received `trickle`, or `None` when it is malformed.
+pub(super) fn candidate(trickle: &proto::TrickleRequest) -> Option<Candidate> {
+    let mut candidate: Candidate = serde_json::from_str(&trickle.candidate_init).ok()?;
+    // The specification of the dictionary asks for at least one of the two; everything is bundled on the first.
+    candidate.sdp_m_line_index.get_or_insert(0);
+    (candidate.candidate.len() <= MAX_CANDIDATE_BYTES).then_some(candidate)
+}
+
+/// Announces the track of `section`, named `name`, from `source`.
+pub(super) fn add_track(section: &Section, name: &str, source: proto::TrackSource, muted: bool) -> Request {
+    let (kind, layers) = match section.kind {
+        Kind::Audio => (proto::TrackType::Audio, Vec::new()),
+        Kind::Video => (proto::TrackType::Video, layers(&section.rids)),
+    };
+    Request::AddTrack(proto::AddTrackRequest {
+        cid: section.cid.clone(),
+        name: name.to_owned(),
+        r#type: kind.into(),
+        source: source.into(),
+        muted,
+        layers,
+        disable_red: kind == proto::TrackType::Audio && !section.has_red,
+        stream: section.stream.clone().unwrap_or_default(),
+        ..Default::default()
+    })
+}
+
+/// One layer per rid, the first being the lowest; a single one is of high quality, as the protocol wants it.
+fn layers(rids: &[String]) -> Vec<proto::VideoLayer> {
+    let layer = |quality: proto::VideoQuality, rid: &str, spatial_layer: usize| proto::VideoLayer {
+        quality: quality.into(),
+        rid: rid.to_owned(),
+        spatial_layer: i32::try_from(spatial_layer).unwrap_or_default(),
+        ..Default::default()
+    };
+    let qualities: &[proto::VideoQuality] = match rids.len() {
+        0 | 1 => {
+            return vec![layer(
+                proto::VideoQuality::High,
+                rids.first().map_or("", String::as_str),
+                0,
+            )];
+        }
+        2 => &[proto::VideoQuality::Medium, proto::VideoQuality::High],
+        _ => &[
+            proto::VideoQuality::Low,
+            proto::VideoQuality::Medium,
+            proto::VideoQuality::High,
+        ],
+    };
+    let rids = rids.iter().zip(qualities).enumerate();
+    rids.map(|(index, (rid, quality))| layer(*quality, rid, index))
+        .collect()
+}
+
+/// The microphone for audio and the camera for video, unless the user said otherwise.
+pub(super) fn default_source(kind: Kind) -> proto::TrackSource {
+    match kind {
+        Kind::Audio => proto::TrackSource::Microphone,
+        Kind::Video => proto::TrackSource::Camera,
+    }
+}
+
+/// The source that `name` stands for, in the protocol's spelling or in lower case.
+pub(super) fn source_from_name(name: &str) -> Option<proto::TrackSource> {
+    proto::TrackSource::from_str_name(&name.to_ascii_uppercase().replace('-', "_"))
+}
+
+/// Subscribes to or unsubscribes from `tracks`, one entry per participant.
+pub(super) fn update_subscription(
+    tracks: Vec<proto::ParticipantTracks>,
+    subscribe: bool,
+) -> proto::UpdateSubscription {
+    let track_sids = tracks
+        .iter()
+        .flat_map(|of_one| of_one.track_sids.iter().cloned())
+        .collect();
+    proto::UpdateSubscription {
+        track_sids,
+        subscribe,
+        participant_tracks: tracks,
+    }
+}
+
+/// Asks the server to stop or resume forwarding a track to this subscriber.
+pub(super) fn set_track_disabled(track_sid: &str, disabled: bool) -> Request {
+    let track_sids = vec![track_sid.to_owned()];
+    Request::TrackSetting(proto::UpdateTrackSettings {
+        track_sids,
+        disabled,
+        ..Default::default()
+    })
+}
+
+/// Says that this participant leaves on purpose.
+pub(super) fn leave() -> Request {
+    Request::Leave(proto::LeaveRequest {
+        reason: proto::DisconnectReason::ClientInitiated.into(),
+        action: proto::leave_request::Action::Disconnect.into(),
+        ..Default::default()
+    })
+}
+
+/// What a leave request of the server asks for, whichever version of the protocol it speaks.
+pub(super) fn leave_action(leave: &proto::LeaveRequest) -> proto::leave_request::Action {
+    use proto::leave_request::Action;
+    match leave.action() {
+        Action::Disconnect if leave.can_reconnect => Action::Reconnect,
+        // A server that goes away for good sends the same as one that restarts; the difference only shows later.
+        Action::Disconnect if leave.reason() == proto::DisconnectReason::ServerShutdown => Action::Reconnect,
+        action => action,
+    }
+}
+
+/// Why the server ended the participation, in words.
+pub(super) fn describe(reason: proto::DisconnectReason) -> &'static str {
+    use proto::DisconnectReason as Reason;
+    match reason {
+        Reason::UnknownReason => "the server gave no reason",
+        Reason::ClientInitiated => "this participant left",
+        Reason::DuplicateIdentity => "another participant joined with the same identity",
+        Reason::ServerShutdown => "the server is shutting down",
+        Reason::ParticipantRemoved => "this participant was removed from the room",
+        Reason::RoomDeleted => "the room was deleted",
+        Reason::StateMismatch => "the server does not know this participant any more",
+        Reason::JoinFailure => "the connection for media was not established in time",
+        Reason::Migration => "the participant is to move to another server",
+        Reason::SignalClose => "the signalling connection was closed",
+        Reason::RoomClosed => "the room was closed",
+        Reason::ConnectionTimeout => "the server timed the participant out",
+        Reason::MediaFailure => "no media got through",
+        Reason::UserUnavailable | Reason::UserRejected | Reason::SipTrunkFailure => {
+            "the called party was not reached"
+        }
+        Reason::AgentError => "the agent failed",
+    }
+}
+
+/// Candidates take some hundred bytes; a longer one is nonsense.
+const MAX_CANDIDATE_BYTES: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn section(kind: Kind, rids: &[&str]) -> Section {
+        Section {
+            index: 0,
+            mid: "0".into(),
+            kind,
+            cid: "t0".into(),
+            stream: None,
+            rids: rids.iter().map(|rid| (*rid).to_owned()).collect(),
+            is_sending: true,
+            has_red: false,
+        }
+    }
+
+    fn added(section: &Section) -> proto::AddTrackRequest {
+        match add_track(section, "name", default_source(section.kind), false) {
+            Request::AddTrack(request) => request,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_candidate_survives_the_wire() {
+        let sent = Candidate {
+            candidate: "candidate:1 1 UDP 1 192.0.2.1 9 typ host".into(),
+            sdp_mid: Some("video0".into()),
+            sdp_m_line_index: Some(1),
+        };
+        let Request::Trickle(trickle) = trickle(&sent, proto::SignalTarget::Subscriber) else {
+            panic!()
+        };
+        assert_eq!(trickle.target(), proto::SignalTarget::Subscriber);
+        assert!(!trickle.r#final);
+        assert_eq!(candidate(&trickle), Some(sent));
+    }
+
+    #[test]
+    fn the_end_of_candidates_is_marked() {
+        let Request::Trickle(trickle) = trickle(&Candidate::default(), proto::SignalTarget::Publisher) else {
+            panic!()
+        };
+        assert!(trickle.r#final);
+    }
+
+    #[test]
+    fn odd_candidates_are_read_or_dropped() {
+        let long = format!(r#"{{"candidate":"{}"}}"#, "x".repeat(5000));
+        let cases = [
+            (r#"{"candidate":"c","sdpMid":"0","sdpMLineIndex":0}"#, true),
+            (r#"{"candidate":"c","sdpMid":null,"usernameFragment":null}"#, true),
+            (r#"{"candidate":""}"#, true),
+            (r#"{"sdpMid":"0"}"#, false),
+            (r#"{"candidate":1}"#, false),
+            (r#"{"candidate":"c","sdpMLineIndex":-1}"#, false),
+            ("", false),
+            ("[]", false),
+            (&long, false),
+        ];
+        for (candidate_init, is_read) in cases {
+            let trickle = proto::TrickleRequest {
+                candidate_init: candidate_init.into(),
+                ..Default::default()
+            };
+            assert_eq!(candidate(&trickle).is_some(), is_read, "{candidate_init}");
+        }
+    }
+
+    #[test]
+    fn a_video_track_without_simulcast_has_one_high_layer() {
+        let request = added(&section(Kind::Video, &[]));
+        assert_eq!(request.layers.len(), 1);
+        assert_eq!(request.layers[0].quality(), proto::VideoQuality::High);
+        assert_eq!(request.source(), proto::TrackSource::Camera);
+        assert!(!request.disable_red);
+    }
+
+    #[test]
+    fn simulcast_layers_rise_in_quality() {
+        let request = added(&section(Kind::Video, &["q", "h", "f"]));
+        let layers: Vec<_> = request
+            .layers
+            .iter()
+            .map(|layer| (layer.rid.as_str(), layer.quality()))
+            .collect();
+        assert_eq!(
+            layers,
+            [
+                ("q", proto::VideoQuality::Low),
+                ("h", proto::VideoQuality::Medium),
+                ("f", proto::VideoQuality::High)
+            ]
+        );
+        let two = added(&section(Kind::Video, &["h", "f"]));
+        assert_eq!(two.layers[0].quality(), proto::VideoQuality::Medium);
+    }
+
+    #[test]
+    fn an_audio_track_without_red_says_so() {
+        let request = added(&section(Kind::Audio, &[]));
+        assert!(request.disable_red);
+        assert!(request.layers.is_empty());
+        assert_eq!(request.source(), proto::TrackSource::Microphone);
+    }
+
+    #[test]
+    fn sources_are_read_in_either_spelling() {
+        assert_eq!(
+            source_from_name("SCREEN_SHARE"),
+            Some(proto::TrackSource::ScreenShare)
+        );
+        assert_eq!(
+            source_from_name("screen-share-audio"),
+            Some(proto::TrackSource::ScreenShareAudio)
+        );
+        assert_eq!(source_from_name("desk"), None);
+    }
+
+    #[test]
+    fn old_and_new_leave_requests_mean_the_same() {
+        use proto::leave_request::Action;
+        let leave = |can_reconnect, action: Action, reason: proto::DisconnectReason| proto::LeaveRequest {
+            can_reconnect,
+            action: action.into(),
+            reason: reason.into(),
+            ..Default::default()
+        };
+        let unknown = proto::DisconnectReason::UnknownReason;
+        let shutdown = proto::DisconnectReason::ServerShutdown;
+        assert_eq!(
+            leave_action(&leave(true, Action::Disconnect, unknown)),
+            Action::Reconnect
+        );
+        assert_eq!(
+            leave_action(&leave(false, Action::Disconnect, unknown)),
+            Action::Disconnect
+        );
+        assert_eq!(
+            leave_action(&leave(false, Action::Disconnect, shutdown)),
+            Action::Reconnect
+        );
+        assert_eq!(
+            leave_action(&leave(false, Action::Resume, unknown)),
+            Action::Resume
+        );
+    }
+
+    #[test]
+    fn garbage_is_an_error_and_the_future_is_not() {
+        assert!(decode(b"garbage").is_err());
+        assert!(decode(&[0xff; 64]).is_err());
+        // Field 1000, a varint: a kind of message that does not exist yet.
+        assert_eq!(decode(&[0xc0, 0x3e, 0x01]).unwrap(), None);
+    }
+
+    #[test]
+    fn a_request_reads_back() {
+        let bytes = encode(leave());
+        let request = proto::SignalRequest::decode(bytes.as_slice()).unwrap();
+        assert_eq!(request.message, Some(leave()));
+    }
+}

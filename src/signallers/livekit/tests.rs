@@ -1,0 +1,593 @@
+// SPDX-License-Identifier: MPL-2.0
+//! The signaller against a real LiveKit server, driven by its signals alone: a plain webrtcbin in place of the elements.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use futures::channel::mpsc;
+use futures::{StreamExt, future};
+use gst::glib;
+use gst::glib::prelude::*;
+use gst::prelude::*;
+use livekit_api::access_token::{AccessToken, VideoGrants};
+use testkit::livekit::{KEY, LiveKit, SECRET};
+use testkit::proxy::Proxy;
+
+use super::*;
+use crate::gst_ext::promise;
+use crate::runtime;
+use crate::signaller::{SignallableExt, signals};
+
+/// A participant: the signaller, and per session a pipeline around a webrtcbin.
+struct Peer {
+    signaller: LiveKitSignaller,
+    /// What the signaller told, in words.
+    log: Arc<Mutex<Vec<String>>>,
+    packets: Arc<AtomicUsize>,
+    pipeline: Arc<Mutex<Option<gst::Pipeline>>>,
+    /// The negotiation goes step by step on one task.
+    _task: runtime::Task,
+}
+
+enum Step {
+    Begin {
+        session: String,
+    },
+    Local {
+        session: String,
+    },
+    Remote {
+        session: String,
+        description: gst_webrtc::WebRTCSessionDescription,
+    },
+    Candidate {
+        line: u32,
+        candidate: String,
+    },
+    End,
+}
+
+impl Peer {
+    fn new(role: WebRTCSignallerRole, server: &LiveKit, identity: &str) -> Self {
+        gst::init().unwrap();
+        let signaller = LiveKitSignaller::new(role);
+        signaller.set_ws_url(server.url());
+        signaller.set_api_key(KEY);
+        signaller.set_secret_key(SECRET);
+        signaller.set_room_name("room");
+        signaller.set_identity(identity);
+        let (steps, queue) = mpsc::unbounded();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        connect(&signaller, &steps, &log);
+        let (packets, pipeline) = (Arc::default(), Arc::default());
+        let worker = Worker {
+            signaller: signaller.clone(),
+            steps,
+            packets: Arc::clone(&packets),
+            pipeline: Arc::clone(&pipeline),
+        };
+        let task = runtime::spawn(worker.run(queue));
+        Self {
+            signaller,
+            log,
+            packets,
+            pipeline,
+            _task: task,
+        }
+    }
+
+    fn start(role: WebRTCSignallerRole, server: &LiveKit, identity: &str) -> Self {
+        let peer = Self::new(role, server, identity);
+        peer.signaller.start();
+        peer
+    }
+
+    fn says(&self, text: &str) -> bool {
+        self.log.lock().unwrap().iter().any(|line| line.contains(text))
+    }
+
+    fn wait_for(&self, text: &str) {
+        self.wait(text, || self.says(text));
+    }
+
+    fn wait(&self, what: &str, condition: impl Fn() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(40);
+        while !condition() {
+            assert!(
+                Instant::now() < deadline,
+                "{what} did not happen: {:?}",
+                self.log.lock().unwrap()
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Waits until another `count` packets came.
+    fn wait_for_packets(&self, count: usize) {
+        let target = self.packets.load(Ordering::Relaxed) + count;
+        self.wait("media", || self.packets.load(Ordering::Relaxed) >= target);
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        self.signaller.stop();
+        if let Some(pipeline) = self.pipeline.lock().unwrap().take() {
+            let _ = pipeline.set_state(gst::State::Null);
+        }
+    }
+}
+
+fn connect(signaller: &LiveKitSignaller, steps: &mpsc::UnboundedSender<Step>, log: &Arc<Mutex<Vec<String>>>) {
+    let this: &Signallable = signaller.upcast_ref();
+    let step = |make: fn(String) -> Step| {
+        let steps = steps.clone();
+        move |session: String| drop(steps.unbounded_send(make(session)))
+    };
+    let say = {
+        let log = Arc::clone(log);
+        move |text: String| log.lock().unwrap().push(text)
+    };
+    let begin = step(|session| Step::Begin { session });
+    let begin_too = step(|session| Step::Begin { session });
+    let end = step(|_| Step::End);
+    let describe = steps.clone();
+    let hand_over = steps.clone();
+    signals::connect_session_requested(this, move |_, session, _, _| begin(session));
+    signals::connect_session_started(this, move |_, session, _| begin_too(session));
+    signals::connect_session_description(this, move |_, session, description| {
+        drop(describe.unbounded_send(Step::Remote { session, description }));
+    });
+    signals::connect_handle_ice(this, move |_, _, line, _, candidate| {
+        drop(hand_over.unbounded_send(Step::Candidate { line, candidate }));
+    });
+    let said = say.clone();
+    signals::connect_session_ended_with_error(this, move |_, session, error| {
+        said(format!("ended {session}: {}", error.unwrap_or_default()));
+        end(session);
+        true
+    });
+    let said = say.clone();
+    signals::connect_error(this, move |_, error| said(format!("error: {error}")));
+    let said = say.clone();
+    signals::connect_producer_added(this, move |_, sid, _, is_new| {
+        said(format!("producer {sid} new={is_new}"))
+    });
+    let said = say.clone();
+    signals::connect_producer_removed(this, move |_, sid, _| said(format!("producer {sid} left")));
+    signaller.connect_notify(Some("connection-state"), move |signaller, _| {
+        say(format!("state {:?}", signaller.connection_state()));
+    });
+}
+
+struct Worker {
+    signaller: LiveKitSignaller,
+    steps: mpsc::UnboundedSender<Step>,
+    packets: Arc<AtomicUsize>,
+    pipeline: Arc<Mutex<Option<gst::Pipeline>>>,
+}
+
+impl Worker {
+    async fn run(self, queue: mpsc::UnboundedReceiver<Step>) {
+        let mut webrtcbin = None;
+        queue
+            .for_each(|step| {
+                self.step(step, &mut webrtcbin);
+                future::ready(())
+            })
+            .await;
+    }
+
+    fn step(&self, step: Step, webrtcbin: &mut Option<gst::Element>) {
+        match (step, webrtcbin.clone()) {
+            (Step::Begin { session }, _) => *webrtcbin = Some(self.begin(session)),
+            (Step::Local { session }, Some(webrtcbin)) => {
+                let offer = runtime::block_on(promise::create_offer(&webrtcbin)).unwrap();
+                runtime::block_on(promise::set_local_description(&webrtcbin, &offer)).unwrap();
+                self.signaller.send_sdp(&session, &offer);
+            }
+            (Step::Remote { session, description }, Some(webrtcbin)) => {
+                let is_offer = description.type_() == gst_webrtc::WebRTCSDPType::Offer;
+                runtime::block_on(promise::set_remote_description(&webrtcbin, &description)).unwrap();
+                if is_offer {
+                    let answer = runtime::block_on(promise::create_answer(&webrtcbin)).unwrap();
+                    runtime::block_on(promise::set_local_description(&webrtcbin, &answer)).unwrap();
+                    self.signaller.send_sdp(&session, &answer);
+                }
+            }
+            (Step::Candidate { line, candidate }, Some(webrtcbin)) => {
+                webrtcbin.emit_by_name::<()>("add-ice-candidate", &[&line, &candidate]);
+            }
+            (Step::End, _) => self.end(),
+            (Step::Local { .. } | Step::Remote { .. } | Step::Candidate { .. }, None) => {}
+        }
+    }
+
+    fn end(&self) {
+        if let Some(pipeline) = self.pipeline.lock().unwrap().take() {
+            pipeline.set_state(gst::State::Null).unwrap();
+        }
+    }
+
+    fn begin(&self, session: String) -> gst::Element {
+        self.end();
+        let is_publisher = self.signaller.role() == WebRTCSignallerRole::Producer;
+        let description = if is_publisher {
+            SENDING
+        } else {
+            "webrtcbin name=rtc bundle-policy=max-bundle"
+        };
+        let bin = gst::parse::launch(description).unwrap();
+        let pipeline = bin.downcast::<gst::Pipeline>().unwrap_or_else(|bin| {
+            let pipeline = gst::Pipeline::new();
+            pipeline.add(&bin).unwrap();
+            pipeline
+        });
+        let webrtcbin = pipeline.by_name("rtc").unwrap();
+        let (signaller, session_id) = (self.signaller.clone(), session.clone());
+        webrtcbin.connect("on-ice-candidate", false, move |values| {
+            let (line, candidate) = (
+                values[1].get::<u32>().unwrap(),
+                values[2].get::<String>().unwrap(),
+            );
+            signaller.add_ice(&session_id, &candidate, line, None);
+            None
+        });
+        let packets = Arc::clone(&self.packets);
+        webrtcbin.connect_pad_added(move |webrtcbin, pad| count(webrtcbin, pad, &packets));
+        pipeline.set_state(gst::State::Ready).unwrap();
+        signals::emit_webrtcbin_ready(self.signaller.upcast_ref(), "unique", &webrtcbin);
+        let steps = self.steps.clone();
+        if is_publisher {
+            webrtcbin.connect("on-negotiation-needed", false, move |_| {
+                drop(steps.unbounded_send(Step::Local {
+                    session: session.clone(),
+                }));
+                None
+            });
+        }
+        pipeline.set_state(gst::State::Playing).unwrap();
+        *self.pipeline.lock().unwrap() = Some(pipeline);
+        webrtcbin
+    }
+}
+
+fn count(webrtcbin: &gst::Element, pad: &gst::Pad, packets: &Arc<AtomicUsize>) {
+    if pad.direction() != gst::PadDirection::Src {
+        return;
+    }
+    let packets = Arc::clone(packets);
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+        packets.fetch_add(1, Ordering::Relaxed);
+        gst::PadProbeReturn::Ok
+    });
+    let bin = webrtcbin.parent().and_downcast::<gst::Bin>().unwrap();
+    let sink = gst::ElementFactory::make("fakesink")
+        .property("async", false)
+        .build()
+        .unwrap();
+    bin.add(&sink).unwrap();
+    sink.sync_state_with_parent().unwrap();
+    pad.link(&sink.static_pad("sink").unwrap()).unwrap();
+}
+
+const SENDING: &str = "webrtcbin name=rtc bundle-policy=max-bundle \
+    videotestsrc is-live=true ! video/x-raw,width=160,height=120,framerate=15/1 ! vp8enc deadline=1 keyframe-max-dist=15 \
+    ! rtpvp8pay pt=96 ! application/x-rtp,media=video,encoding-name=VP8,payload=96 ! rtc. \
+    audiotestsrc is-live=true ! opusenc ! rtpopuspay pt=97 ! application/x-rtp,media=audio,encoding-name=OPUS,payload=97 ! rtc.";
+
+const PRODUCER: WebRTCSignallerRole = WebRTCSignallerRole::Producer;
+const CONSUMER: WebRTCSignallerRole = WebRTCSignallerRole::Consumer;
+
+#[test]
+fn media_pass_through_a_room() {
+    let Some(server) = LiveKit::start("") else { return };
+    let publisher = Peer::start(PRODUCER, &server, "publisher");
+    publisher.wait_for("state Published");
+    let subscriber = Peer::start(CONSUMER, &server, "subscriber");
+    subscriber.wait_for("state Subscribed");
+    subscriber.wait_for("producer PA_");
+    subscriber.wait_for_packets(100);
+    subscriber.wait("data channel", || {
+        subscriber.signaller.reliable_channel().is_some()
+    });
+    drop(publisher);
+    subscriber.wait_for("left");
+}
+
+/// A token for this room API call or that participant.
+fn token(identity: &str, grants: VideoGrants) -> String {
+    let token = AccessToken::with_api_key(KEY, SECRET)
+        .with_identity(identity)
+        .with_grants(grants);
+    token.to_jwt().unwrap()
+}
+
+fn admin() -> String {
+    token(
+        "admin",
+        VideoGrants {
+            room_admin: true,
+            room_create: true,
+            room: "room".into(),
+            ..Default::default()
+        },
+    )
+}
+
+/// A token that was good until an hour ago; the library makes none of that kind.
+fn expired_token() -> String {
+    let encoded = |bytes: &[u8]| {
+        let text = glib::base64_encode(bytes).replace('+', "-").replace('/', "_");
+        text.trim_end_matches('=').to_owned()
+    };
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_secs();
+    let claims = serde_json::json!({
+        "iss": KEY, "sub": "late", "nbf": now - 7200, "exp": now - 3600,
+        "video": { "roomJoin": true, "room": "room" },
+    });
+    let signed = format!(
+        "{}.{}",
+        encoded(br#"{"alg":"HS256","typ":"JWT"}"#),
+        encoded(claims.to_string().as_bytes())
+    );
+    let digest =
+        glib::compute_hmac_for_data(glib::ChecksumType::Sha256, SECRET.as_bytes(), signed.as_bytes());
+    let pairs = digest
+        .as_bytes()
+        .chunks(2)
+        .map(|pair| std::str::from_utf8(pair).unwrap());
+    let digest: Vec<u8> = pairs.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect();
+    format!("{signed}.{}", encoded(&digest))
+}
+
+fn unused_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
+}
+
+#[test]
+fn a_restarted_server_gets_everybody_back() {
+    let Some(mut server) = LiveKit::start("") else {
+        return;
+    };
+    let publisher = Peer::start(PRODUCER, &server, "publisher");
+    let subscriber = Peer::start(CONSUMER, &server, "subscriber");
+    subscriber.wait_for_packets(50);
+    let restarted = Instant::now();
+    server.revive();
+    publisher.wait_for("ended unique: signalling-lost");
+    subscriber.wait_for("ended unique: signalling-lost");
+    subscriber.wait_for_packets(50);
+    eprintln!("media back {:?} after the restart began", restarted.elapsed());
+    assert!(!publisher.says("error") && !subscriber.says("error"));
+}
+
+#[test]
+fn a_lost_connection_is_resumed_and_media_go_on() {
+    let Some(server) = LiveKit::start("") else { return };
+    let proxies = [Proxy::new(server.address()), Proxy::new(server.address())];
+    let roles = [(PRODUCER, "publisher"), (CONSUMER, "subscriber")];
+    let peers: Vec<_> = std::iter::zip(&proxies, roles)
+        .map(|(proxy, (role, identity))| {
+            let peer = Peer::new(role, &server, identity);
+            peer.signaller.set_ws_url(format!("ws://{}", proxy.address()));
+            peer.signaller.start();
+            peer
+        })
+        .collect();
+    let subscriber = &peers[1];
+    subscriber.wait_for_packets(50);
+    for (proxy, peer) in std::iter::zip(&proxies, &peers) {
+        peer.log.lock().unwrap().clear();
+        proxy.cut();
+        peer.wait_for("state ServerDisconnected");
+        let state = if peer.signaller.role() == PRODUCER {
+            "state Published"
+        } else {
+            "state Subscribed"
+        };
+        peer.wait_for(state);
+        subscriber.wait_for_packets(100);
+        assert!(
+            !peer.says("ended") && !peer.says("error"),
+            "{:?}",
+            peer.log.lock().unwrap()
+        );
+    }
+    // The server restarts the subscriber's ICE on a resume: media must flow over what was agreed on then.
+    subscriber.wait_for_packets(400);
+}
+
+#[test]
+fn whoever_cannot_join_is_told_why() {
+    let Some(server) = LiveKit::start("room:\n  auto_create: false") else {
+        return;
+    };
+    let expired = expired_token();
+    let nowhere = format!("ws://127.0.0.1:{}", unused_port());
+    type Change<'a> = &'a dyn Fn(&LiveKitSignaller);
+    let cases: [(&str, Change<'_>, &str); 6] = [
+        (
+            "a room that does not exist",
+            &|_| {},
+            "404 Not Found: requested room does not exist",
+        ),
+        (
+            "a wrong secret",
+            &|signaller| signaller.set_secret_key("wrong"),
+            "401 Unauthorized: invalid token",
+        ),
+        (
+            "no token at all",
+            &|signaller| signaller.set_auth_token("nonsense"),
+            "401 Unauthorized",
+        ),
+        (
+            "an expired token",
+            &|signaller| signaller.set_auth_token(expired.as_str()),
+            "401 Unauthorized",
+        ),
+        (
+            "no server",
+            &|signaller| signaller.set_ws_url(nowhere.as_str()),
+            "cannot be reached",
+        ),
+        (
+            "no address",
+            &|signaller| signaller.set_ws_url("nonsense"),
+            "is not an address",
+        ),
+    ];
+    for role in [PRODUCER, CONSUMER] {
+        for (name, change, expected) in &cases {
+            let peer = Peer::new(role, &server, "peer");
+            change(&peer.signaller);
+            peer.signaller.start();
+            peer.wait_for("error");
+            assert!(peer.says(expected), "{name}: {:?}", peer.log.lock().unwrap());
+        }
+    }
+}
+
+#[test]
+fn whoever_is_thrown_out_is_told_why() {
+    let Some(server) = LiveKit::start("") else { return };
+    let body = |extra: &str| format!(r#"{{"room":"room"{extra}}}"#);
+    let publisher = Peer::start(PRODUCER, &server, "publisher");
+    publisher.wait_for("state Published");
+    let other = Peer::start(PRODUCER, &server, "publisher");
+    publisher.wait_for(
+        "error: the LiveKit server ended the session: another participant joined with the same identity",
+    );
+    other.wait_for("state Published");
+    let (status, _) = server.call("RemoveParticipant", &admin(), &body(r#","identity":"publisher""#));
+    assert_eq!(status, 200);
+    other.wait_for("this participant was removed from the room");
+    let subscriber = Peer::start(CONSUMER, &server, "subscriber");
+    subscriber.wait_for("state Subscribed");
+    assert_eq!(server.call("DeleteRoom", &admin(), &body("")).0, 200);
+    subscriber.wait_for("the room was deleted");
+}
+
+#[test]
+fn a_track_that_may_not_be_published_is_refused_at_once() {
+    let Some(server) = LiveKit::start("") else { return };
+    let peer = Peer::new(PRODUCER, &server, "publisher");
+    let grants = VideoGrants {
+        room_join: true,
+        room: "room".into(),
+        can_publish: Some(false),
+        ..Default::default()
+    };
+    peer.signaller.set_auth_token(token("publisher", grants));
+    peer.signaller.start();
+    peer.wait_for("the server refused to publish track");
+    assert!(peer.says("not allowed"));
+}
+
+#[test]
+fn a_publisher_with_a_token_for_everything_is_active() {
+    let Some(server) = LiveKit::start("") else { return };
+    let peer = Peer::new(PRODUCER, &server, "publisher");
+    let grants = VideoGrants {
+        room_join: true,
+        room: "room".into(),
+        ..Default::default()
+    };
+    peer.signaller.set_auth_token(token("publisher", grants));
+    peer.signaller.start();
+    peer.wait_for("state Published");
+    let participants = || server.call("ListParticipants", &admin(), r#"{"room":"room"}"#).1;
+    // On the other entrance it would wait for a connection to subscribe by, then be thrown out.
+    peer.wait("an active participant", || participants().contains("ACTIVE"));
+    peer.wait("both tracks", || participants().matches("\"TR_").count() == 2);
+    let described = participants();
+    for expected in ["MICROPHONE", "CAMERA", "video/VP8", "audio/opus"] {
+        assert!(
+            described.to_lowercase().contains(&expected.to_lowercase()),
+            "{expected}: {described}"
+        );
+    }
+}
+
+#[test]
+fn a_track_muted_by_the_server_is_not_sent_any_more() {
+    let Some(server) = LiveKit::start("") else { return };
+    let publisher = Peer::start(PRODUCER, &server, "publisher");
+    publisher.wait_for("state Published");
+    let subscriber = Peer::start(CONSUMER, &server, "subscriber");
+    subscriber.wait_for_packets(50);
+    let described = server.call("ListParticipants", &admin(), r#"{"room":"room"}"#).1;
+    let sids = described.split('"').filter(|word| word.starts_with("TR_"));
+    for sid in sids.collect::<std::collections::BTreeSet<_>>() {
+        let body = format!(r#"{{"room":"room","identity":"publisher","trackSid":"{sid}","muted":true}}"#);
+        assert_eq!(server.call("MutePublishedTrack", &admin(), &body).0, 200);
+    }
+    let sent = || {
+        let pipeline = publisher.pipeline.lock().unwrap().clone().unwrap();
+        let stats = runtime::block_on(promise::get_stats(&pipeline.by_name("rtc").unwrap())).unwrap();
+        let packets = stats.iter().filter_map(|(_, value)| {
+            let entry = value.get::<gst::Structure>().ok()?;
+            entry
+                .name()
+                .contains("outbound-rtp")
+                .then(|| entry.get::<u64>("packets-sent").unwrap_or_default())
+        });
+        packets.sum::<u64>()
+    };
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let before = sent();
+        std::thread::sleep(Duration::from_millis(500));
+        if sent() == before {
+            break;
+        }
+        assert!(Instant::now() < deadline, "still sending");
+    }
+}
+
+#[test]
+fn garbage_on_the_socket_is_an_error_and_nothing_worse() {
+    use async_tungstenite::tungstenite::{self, Message};
+    gst::init().unwrap();
+    for (garbage, expected) in [
+        (
+            Message::binary(vec![0xff; 1000]),
+            "1000 bytes from the server are not a LiveKit message",
+        ),
+        (
+            Message::text("hello"),
+            "5 bytes of text are not a LiveKit message",
+        ),
+    ] {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("ws://{}", listener.local_addr().unwrap());
+        let server = std::thread::spawn(move || {
+            let (stream, _) = listener.accept().unwrap();
+            let mut socket = tungstenite::accept(stream).unwrap();
+            socket.send(garbage).unwrap();
+            while socket.read().is_ok() {}
+        });
+        let signaller = LiveKitSignaller::new(CONSUMER);
+        signaller.set_ws_url(url);
+        signaller.set_auth_token("jwt");
+        let (errors, received) = std::sync::mpsc::channel();
+        let errors = Mutex::new(errors);
+        signals::connect_error(signaller.upcast_ref(), move |_, error| {
+            drop(errors.lock().unwrap().send(error))
+        });
+        signaller.start();
+        let error = received.recv_timeout(Duration::from_secs(40)).unwrap();
+        assert!(error.contains(expected), "{error}");
+        signaller.stop();
+        server.join().unwrap();
+    }
+}
