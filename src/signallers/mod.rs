@@ -4,6 +4,8 @@
 //! Every folder is split alike: `protocol.rs` parses and builds messages, `machine.rs` decides, `client.rs` talks,
 //! `imp.rs` is the GObject. Only `elements` joins a signaller to a sink or a source.
 
+#[cfg(feature = "aws")]
+pub(crate) mod aws_kvs;
 pub(crate) mod default;
 #[cfg(feature = "livekit")]
 pub(crate) mod livekit;

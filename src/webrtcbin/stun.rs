@@ -59,6 +59,11 @@ impl StunServer {
         let mut done = self.done.clone();
         // Either way the outcome says what there is.
         let _ = tokio::time::timeout(patience, done.wait_for(|done| *done)).await;
+        self.address()
+    }
+
+    /// The server with its address, if that is known by now.
+    pub(crate) fn address(&self) -> Option<String> {
         self.outcome
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

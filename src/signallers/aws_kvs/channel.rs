@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: MPL-2.0
+//! The control plane: which channel, its endpoints, its TURN servers (Kinesis Video Streams API), by the vendor's SDK.
+//!
+//! Failures are told apart by what helps: waiting, or the user.
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use aws_config::meta::region::RegionProviderChain;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::ProvideCredentials;
+use aws_sdk_kinesisvideo::types::{ChannelProtocol, ChannelRole, SingleMasterChannelEndpointConfiguration};
+use aws_sdk_kinesisvideosignaling::types::IceServer;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use url::Url;
+
+use super::failure::{ChannelError, control_plane};
+use super::sigv4::{self, percent_encoded};
+
+/// What the user chose.
+#[derive(Clone, Default)]
+pub(super) struct Access {
+    pub(super) channel_name: String,
+    pub(super) region: Option<String>,
+    /// Base address of the control plane instead of the region's own.
+    pub(super) endpoint: Option<String>,
+    pub(super) cafile: Option<PathBuf>,
+    /// Key id, secret and perhaps a session token; without them the SDK's default chain is asked.
+    pub(super) keys: Option<(String, String, Option<String>)>,
+}
+
+/// A channel that was found.
+pub(super) struct Channel {
+    name: String,
+    arn: String,
+    region: String,
+    websocket_endpoint: String,
+    config: SdkConfig,
+    signaling: aws_sdk_kinesisvideosignaling::Client,
+}
+
+/// What a viewer's connection gets.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct IceServers {
+    /// `turn(s)://user:password@host:port?transport=…`, as webrtcbin wants them.
+    pub(super) turn: Vec<String>,
+    /// How long the credentials last.
+    pub(super) lifetime: Option<Duration>,
+}
+
+impl Access {
+    /// Looks the channel up and asks for its endpoints.
+    ///
+    /// # Errors
+    /// [`ChannelError`] says what to do.
+    pub(super) async fn open(&self) -> Result<Channel, ChannelError> {
+        let config = self.sdk_config().await?;
+        let region = config.region().map_or(FALLBACK_REGION, Region::as_ref).to_owned();
+        let mut builder = aws_sdk_kinesisvideo::config::Builder::from(&config);
+        builder.set_endpoint_url(
+            self.endpoint
+                .clone()
+                .or_else(|| config.endpoint_url().map(str::to_owned)),
+        );
+        let client = aws_sdk_kinesisvideo::Client::from_conf(builder.build());
+        let arn = self.arn(&client, &region).await?;
+        let (websocket_endpoint, https_endpoint) = self.endpoints(&client, &arn, &region).await?;
+        let signaling = aws_sdk_kinesisvideosignaling::config::Builder::from(&config)
+            .endpoint_url(https_endpoint)
+            .build();
+        Ok(Channel {
+            name: self.channel_name.clone(),
+            arn,
+            region,
+            websocket_endpoint,
+            config,
+            signaling: aws_sdk_kinesisvideosignaling::Client::from_conf(signaling),
+        })
+    }
+
+    async fn sdk_config(&self) -> Result<SdkConfig, ChannelError> {
+        let region = RegionProviderChain::first_try(self.region.clone().map(Region::new))
+            .or_default_provider()
+            .or_else(FALLBACK_REGION);
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .operation_timeout(OPERATION_TIMEOUT)
+            .build();
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(self.http_client().await?)
+            .timeout_config(timeouts)
+            .region(region);
+        if let Some((id, secret, token)) = self.keys.clone() {
+            loader = loader.credentials_provider(Credentials::new(id, secret, token, None, "properties"));
+        }
+        Ok(loader.load().await)
+    }
+
+    async fn http_client(
+        &self,
+    ) -> Result<aws_smithy_runtime_api::client::http::SharedHttpClient, ChannelError> {
+        let mut trusted = TrustStore::empty().with_native_roots(true);
+        if let Some(path) = &self.cafile {
+            let unreadable =
+                |error| ChannelError::user(format!("{} cannot be read: {error}", path.display()));
+            trusted = trusted.with_pem_certificate(tokio::fs::read(path).await.map_err(unreadable)?);
+        }
+        let context = TlsContext::builder()
+            .with_trust_store(trusted)
+            .build()
+            .map_err(|error| ChannelError::user(format!("TLS cannot be set up: {error}")))?;
+        Ok(aws_smithy_http_client::Builder::new()
+            .tls_provider(Provider::Rustls(CryptoMode::Ring))
+            .tls_context(context)
+            .build_https())
+    }
+
+    async fn arn(&self, client: &aws_sdk_kinesisvideo::Client, region: &str) -> Result<String, ChannelError> {
+        let name = &self.channel_name;
+        let described = client
+            .describe_signaling_channel()
+            .channel_name(name)
+            .send()
+            .await
+            .map_err(|error| control_plane("DescribeSignalingChannel", name, region, &error))?;
+        let info = described
+            .channel_info
+            .ok_or_else(|| ChannelError::service(format!("No description found for {name}")))?;
+        info.channel_arn
+            .ok_or_else(|| ChannelError::service(format!("No channel ARN found for {name}")))
+    }
+
+    /// The websocket endpoint and the one of GetIceServerConfig.
+    async fn endpoints(
+        &self,
+        client: &aws_sdk_kinesisvideo::Client,
+        arn: &str,
+        region: &str,
+    ) -> Result<(String, String), ChannelError> {
+        let name = &self.channel_name;
+        let wanted = SingleMasterChannelEndpointConfiguration::builder()
+            .protocols(ChannelProtocol::Wss)
+            .protocols(ChannelProtocol::Https)
+            .role(ChannelRole::Master)
+            .build();
+        let found = client
+            .get_signaling_channel_endpoint()
+            .channel_arn(arn)
+            .single_master_channel_endpoint_configuration(wanted)
+            .send()
+            .await
+            .map_err(|error| control_plane("GetSignalingChannelEndpoint", name, region, &error))?;
+        let endpoint = |protocol: ChannelProtocol| {
+            let mut list = found.resource_endpoint_list().iter();
+            let item = list.find(|item| item.protocol() == Some(&protocol));
+            item.and_then(|item| item.resource_endpoint())
+                .map(str::to_owned)
+                .ok_or_else(|| {
+                    ChannelError::service(format!("No {} endpoint found for {name}", protocol.as_str()))
+                })
+        };
+        Ok((endpoint(ChannelProtocol::Wss)?, endpoint(ChannelProtocol::Https)?))
+    }
+}
+
+impl Channel {
+    /// The region the channel is in.
+    pub(super) fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// The address to connect to as master, signed for the next minutes.
+    ///
+    /// # Errors
+    /// [`ChannelError`] when there are no credentials or they cannot sign.
+    pub(super) async fn websocket_url(&self) -> Result<Url, ChannelError> {
+        let provider = self
+            .config
+            .credentials_provider()
+            .ok_or_else(|| ChannelError::user("there are no AWS credentials".to_owned()))?;
+        let credentials = provider.provide_credentials().await.map_err(|error| {
+            ChannelError::user(format!(
+                "Failed to retrieve credentials with error {}",
+                super::failure::chain(&error)
+            ))
+        })?;
+        let channel = sigv4::Channel {
+            arn: &self.arn,
+            region: &self.region,
+            client_id: None,
+        };
+        sigv4::presigned(
+            &self.websocket_endpoint,
+            channel,
+            &credentials,
+            SystemTime::now(),
+            sigv4::EXPIRY,
+        )
+        .map_err(|error| ChannelError::service(error.to_string()))
+    }
+
+    /// The TURN servers viewers may be reached through.
+    ///
+    /// # Errors
+    /// [`ChannelError`] of the service.
+    pub(super) async fn ice_servers(&self) -> Result<IceServers, ChannelError> {
+        let config = self
+            .signaling
+            .get_ice_server_config()
+            .channel_arn(&self.arn)
+            .send()
+            .await
+            .map_err(|error| control_plane("GetIceServerConfig", &self.name, &self.region, &error))?;
+        let list = config.ice_server_list();
+        let lifetime = list
+            .iter()
+            .filter_map(|server| u64::try_from(server.ttl()?).ok())
+            .filter(|ttl| *ttl > 0)
+            .min();
+        Ok(IceServers {
+            turn: list.iter().flat_map(turn_addresses).collect(),
+            lifetime: lifetime.map(Duration::from_secs),
+        })
+    }
+}
+
+fn turn_addresses(server: &IceServer) -> Vec<String> {
+    let (Some(user), Some(password)) = (server.username(), server.password()) else {
+        return Vec::new();
+    };
+    server
+        .uris()
+        .iter()
+        .filter_map(|uri| turn_address(uri, user, password))
+        .collect()
+}
+
+/// `turn:host:port?transport=udp` (RFC 7065) with credentials, in the form webrtcbin reads; `None` for anything else.
+fn turn_address(uri: &str, user: &str, password: &str) -> Option<String> {
+    let (scheme, rest) = uri.split_once(':')?;
+    if !matches!(scheme, "turn" | "turns") || rest.is_empty() {
+        return None;
+    }
+    Some(format!(
+        "{scheme}://{}:{}@{rest}",
+        percent_encoded(user),
+        percent_encoded(password)
+    ))
+}
+
+/// Where nothing names a region.
+const FALLBACK_REGION: &str = "us-east-1";
+/// A control plane that doesn't answer within this is asked again.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(20);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn turn_servers_get_their_credentials() {
+        let cases = [
+            (
+                "turn:1.2.3.4:443?transport=udp",
+                Some("turn://170%3AZGV%3D:p%2Fw@1.2.3.4:443?transport=udp"),
+            ),
+            (
+                "turns:h:443?transport=tcp",
+                Some("turns://170%3AZGV%3D:p%2Fw@h:443?transport=tcp"),
+            ),
+            ("stun:h:443", None),
+            ("turn:", None),
+            ("nonsense", None),
+        ];
+        for (uri, expected) in cases {
+            assert_eq!(turn_address(uri, "170:ZGV=", "p/w").as_deref(), expected, "{uri}");
+        }
+    }
+
+    #[test]
+    fn servers_without_credentials_are_left_out() {
+        let server = IceServer::builder().uris("turn:h:1").build();
+        assert_eq!(turn_addresses(&server), Vec::<String>::new());
+        let server = IceServer::builder()
+            .uris("turn:h:1")
+            .uris("x")
+            .username("u")
+            .password("p")
+            .build();
+        assert_eq!(turn_addresses(&server), ["turn://u:p@h:1"]);
+    }
+
+    #[test]
+    fn a_cafile_that_cannot_be_read_is_the_users_to_mend() {
+        let access = Access {
+            cafile: Some("/nonexistent.pem".into()),
+            ..Access::default()
+        };
+        let error = crate::runtime::block_on(access.http_client()).unwrap_err();
+        assert!(
+            error.to_string().starts_with("/nonexistent.pem cannot be read"),
+            "{error}"
+        );
+        assert!(!error.is_passing());
+    }
+}

@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: MPL-2.0
+//! The GObject of the Kinesis Video Streams signaller: properties in, client started and stopped.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use gst::glib;
+use gst::glib::prelude::*;
+use gst::glib::subclass::prelude::*;
+use gst_webrtc::{WebRTCSDPType, WebRTCSessionDescription};
+
+use super::channel::{Access, IceServers};
+use super::client::{Client, Host, Options};
+use super::machine::{Action, Input};
+use crate::end_reason::{EndReason, SessionEndReason};
+use crate::gst_ext::promise;
+use crate::signaller::{CAT, Signallable, SignallableImpl, signals};
+use crate::webrtcbin::stun::StunServer;
+
+#[derive(Debug, Clone)]
+struct Settings {
+    address: Option<String>,
+    channel_name: Option<String>,
+    region: Option<String>,
+    endpoint: Option<String>,
+    access_key: Option<String>,
+    secret_access_key: Option<String>,
+    session_token: Option<String>,
+    cafile: Option<String>,
+    ping_timeout: i32,
+}
+
+impl Settings {
+    /// Kept for the sake of launch lines that set it.
+    const ADDRESS: &'static str = "ws://127.0.0.1:8443";
+    const PING_TIMEOUT: i32 = 30;
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            address: Some(Self::ADDRESS.to_owned()),
+            channel_name: None,
+            region: None,
+            endpoint: None,
+            access_key: None,
+            secret_access_key: None,
+            session_token: None,
+            cafile: None,
+            ping_timeout: Self::PING_TIMEOUT,
+        }
+    }
+}
+
+#[derive(Default, glib::Properties)]
+#[properties(wrapper_type = super::AwsKvsSignaller)]
+pub struct Signaller {
+    #[property(name = "address", type = Option<String>, get, set, member = address, default = Some(Settings::ADDRESS),
+        blurb = "Not used: the service says where to connect. Kept so that older launch lines still work")]
+    #[property(name = "channel-name", type = Option<String>, get, set, member = channel_name,
+        blurb = "Name of the signalling channel to be the master of; needed, read when the element starts")]
+    #[property(name = "region", type = Option<String>, get, set, member = region,
+        blurb = "Region of the channel, such as eu-west-1; NULL asks the SDK's default chain (AWS_REGION, profile), then \
+us-east-1. Read when the element starts")]
+    #[property(name = "endpoint", type = Option<String>, get, set, member = endpoint,
+        blurb = "Base address of the control plane instead of the region's own; NULL for AWS, or what AWS_ENDPOINT_URL says. \
+Read when the element starts")]
+    #[property(name = "access-key", type = Option<String>, get, set, member = access_key,
+        blurb = "Access key id; with secret-access-key it is used instead of the SDK's default chain of credentials")]
+    #[property(name = "secret-access-key", type = Option<String>, get, set, member = secret_access_key,
+        blurb = "Secret of the access key")]
+    #[property(name = "session-token", type = Option<String>, get, set, member = session_token,
+        blurb = "Session token of temporary credentials, beside access-key and secret-access-key")]
+    #[property(name = "cafile", type = Option<String>, get, set, member = cafile,
+        blurb = "PEM file of certificates to trust beside those of the system; read when the element starts")]
+    #[property(name = "ping-timeout", type = i32, get, set, member = ping_timeout, minimum = 1, maximum = i32::MAX,
+        default = Settings::PING_TIMEOUT, blurb = "Seconds without a message sent after which the connection is pinged")]
+    settings: Mutex<Settings>,
+    #[property(name = "manual-sdp-munging", type = bool, get = Self::is_munging_manually, default = false,
+        blurb = "Whether the signaller changes session descriptions itself before sending them")]
+    _manual_sdp_munging: (),
+    /// Present between start and stop. Taken alone.
+    client: Mutex<Option<Client>>,
+    /// What the next viewer's connection is given. Taken alone.
+    servers: Mutex<Servers>,
+}
+
+#[derive(Default)]
+struct Servers {
+    turn: Vec<String>,
+    stun: Option<StunServer>,
+    region: String,
+}
+
+#[glib::object_subclass]
+impl ObjectSubclass for Signaller {
+    const NAME: &'static str = "GstAwsKvsWebRTCSinkSignaller";
+    type Type = super::AwsKvsSignaller;
+    type ParentType = glib::Object;
+    type Interfaces = (Signallable,);
+}
+
+#[glib::derived_properties]
+impl ObjectImpl for Signaller {
+    fn constructed(&self) {
+        self.parent_constructed();
+        let weak = self.obj().downgrade();
+        signals::connect_webrtcbin_ready(self.obj().upcast_ref(), move |_, viewer, webrtcbin| {
+            if let Some(this) = weak.upgrade() {
+                this.imp().give_servers(&viewer, &webrtcbin);
+            }
+        });
+    }
+}
+
+impl SignallableImpl for Signaller {
+    fn start(&self) {
+        let settings = self.settings().clone();
+        let Some(channel_name) = non_empty(settings.channel_name) else {
+            return signals::emit_error(self.obj().upcast_ref(), "Channel name cannot be None!");
+        };
+        let keys = non_empty(settings.access_key).zip(non_empty(settings.secret_access_key));
+        let token = non_empty(settings.session_token);
+        let cafile = non_empty(settings.cafile).map(PathBuf::from);
+        let access = Access {
+            channel_name,
+            region: non_empty(settings.region),
+            endpoint: non_empty(settings.endpoint),
+            cafile: cafile.clone(),
+            keys: keys.map(|(id, secret)| (id, secret, token)),
+        };
+        let ping_after = Duration::from_secs(settings.ping_timeout.unsigned_abs().into());
+        let host = Arc::new(Reporter {
+            signaller: self.obj().downgrade(),
+        });
+        let former = self.client().replace(Client::start(
+            Options {
+                access,
+                cafile,
+                ping_after,
+            },
+            host,
+        ));
+        drop(former);
+    }
+
+    fn stop(&self) {
+        let client = self.client().take();
+        if let Some(client) = client {
+            client.stop();
+        }
+    }
+
+    fn send_sdp(&self, session_id: &str, sdp: &WebRTCSessionDescription) {
+        let Ok(text) = sdp.sdp().as_text() else {
+            return gst::error!(
+                CAT,
+                imp = self,
+                "{session_id}: a description that cannot be printed is not sent"
+            );
+        };
+        let mids = sdp
+            .sdp()
+            .medias()
+            .map(|media| media.attribute_val("mid").unwrap_or_default().to_owned());
+        let mids = mids.collect();
+        self.handle(Input::Answer {
+            viewer: session_id.to_owned(),
+            sdp: text,
+            mids,
+        });
+    }
+
+    fn add_ice(&self, session_id: &str, candidate: &str, sdp_m_line_index: u32, _sdp_mid: Option<String>) {
+        let (viewer, candidate) = (session_id.to_owned(), candidate.to_owned());
+        self.handle(Input::Candidate {
+            viewer,
+            candidate,
+            index: sdp_m_line_index,
+        });
+    }
+
+    /// The protocol has no message for it: the viewer notices by ICE or DTLS.
+    fn end_session(&self, session_id: &str) {
+        self.handle(Input::End {
+            viewer: session_id.to_owned(),
+        });
+    }
+}
+
+impl Signaller {
+    fn settings(&self) -> MutexGuard<'_, Settings> {
+        self.settings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn client(&self) -> MutexGuard<'_, Option<Client>> {
+        self.client.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn servers(&self) -> MutexGuard<'_, Servers> {
+        self.servers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_munging_manually(&self) -> bool {
+        false
+    }
+
+    fn handle(&self, input: Input) {
+        let is_queued = self.client().as_ref().is_none_or(|client| client.handle(input));
+        if !is_queued {
+            gst::error!(CAT, imp = self, "a message is lost, the service takes none");
+        }
+    }
+
+    /// Gives a viewer's connection the region's STUN server and the channel's TURN servers of the moment.
+    fn give_servers(&self, viewer: &str, webrtcbin: &gst::Element) {
+        let (turn, stun) = {
+            let servers = self.servers();
+            (
+                servers.turn.clone(),
+                servers.stun.as_ref().and_then(StunServer::address),
+            )
+        };
+        if let Some(stun) = stun {
+            webrtcbin.set_property("stun-server", stun);
+        }
+        for server in turn {
+            if !webrtcbin.emit_by_name::<bool>("add-turn-server", &[&server]) {
+                gst::warning!(
+                    CAT,
+                    imp = self,
+                    "{viewer}: a TURN server of the channel is not accepted"
+                );
+            }
+        }
+    }
+
+    fn take_servers(&self, servers: IceServers, region: &str) {
+        let is_new_region = self.servers().region != region;
+        let stun = is_new_region.then(|| {
+            StunServer::look_up(Some(&format!(
+                "stun://stun.kinesisvideo.{region}.amazonaws.com:443"
+            )))
+        });
+        let mut current = self.servers();
+        current.turn = servers.turn;
+        if let Some(stun) = stun {
+            current.stun = Some(stun);
+            current.region = region.to_owned();
+        }
+    }
+
+    fn perform(&self, action: Action) {
+        let object = self.obj();
+        let this: &Signallable = object.upcast_ref();
+        match action {
+            Action::Request { viewer, offer } => self.request(this, &viewer, &offer),
+            Action::RemoteCandidate {
+                viewer,
+                candidate,
+                index,
+                mid,
+            } => {
+                signals::emit_handle_ice(this, &viewer, index, mid.as_deref(), &candidate);
+            }
+            Action::Ended { viewer, reason: None } => {
+                signals::emit_session_ended(this, &viewer);
+            }
+            Action::Ended {
+                viewer,
+                reason: Some(text),
+            } => {
+                let reason = EndReason::new(SessionEndReason::PeerGone, text).to_wire();
+                signals::emit_session_ended_with_error(this, &viewer, Some(&reason));
+            }
+            Action::Note(text) => gst::warning!(CAT, imp = self, "{text}"),
+            // The client's own.
+            Action::Reconnect | Action::RefreshIceServers => {}
+        }
+    }
+
+    fn request(&self, this: &Signallable, viewer: &str, offer: &str) {
+        match promise::parsed(WebRTCSDPType::Offer, offer) {
+            Some(offer) => signals::emit_session_requested(this, viewer, viewer, Some(&offer)),
+            None => {
+                gst::warning!(CAT, imp = self, "{viewer}: the offer cannot be parsed");
+                self.handle(Input::End {
+                    viewer: viewer.to_owned(),
+                });
+            }
+        }
+    }
+}
+
+/// The client's way back to the object; the object may be gone.
+struct Reporter {
+    signaller: glib::WeakRef<super::AwsKvsSignaller>,
+}
+
+impl Host for Reporter {
+    fn perform(&self, action: Action) {
+        if let Some(signaller) = self.signaller.upgrade() {
+            signaller.imp().perform(action);
+        }
+    }
+
+    fn ice_servers(&self, servers: IceServers, region: &str) {
+        if let Some(signaller) = self.signaller.upgrade() {
+            signaller.imp().take_servers(servers, region);
+        }
+    }
+
+    fn warn(&self, text: &str) {
+        if let Some(signaller) = self.signaller.upgrade() {
+            signals::emit_warning(signaller.upcast_ref(), text);
+        }
+    }
+
+    fn fail(&self, text: &str) {
+        if let Some(signaller) = self.signaller.upgrade() {
+            signals::emit_error(signaller.upcast_ref(), text);
+        }
+    }
+}
+
+/// An empty text stands for NULL, which a launch line cannot write.
+fn non_empty(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.is_empty())
+}
