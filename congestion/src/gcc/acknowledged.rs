@@ -10,15 +10,23 @@ use crate::units::{Bitrate, DataSize, Timestamp};
 #[derive(Debug, Default)]
 pub(super) struct Acknowledged {
     packets: VecDeque<Arrival>,
+    is_interrupted: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Arrival {
     at: Timestamp,
     size: DataSize,
+    /// What arrived between the one before and this is not known.
+    after_gap: bool,
 }
 
 impl Acknowledged {
+    /// A report is missing: the next packet does not follow the one before.
+    pub(super) fn interrupt(&mut self) {
+        self.is_interrupted = true;
+    }
+
     /// Adds a packet. One that is older than the newest counts with it; a clock that jumped starts anew.
     pub(super) fn add(&mut self, arrived: Timestamp, size: DataSize) {
         let newest = self.packets.back().map_or(arrived, |arrival| arrival.at);
@@ -30,7 +38,8 @@ impl Acknowledged {
             .packets
             .back()
             .map_or(arrived, |arrival| arrival.at.max(arrived));
-        self.packets.push_back(Arrival { at, size });
+        let after_gap = std::mem::take(&mut self.is_interrupted);
+        self.packets.push_back(Arrival { at, size, after_gap });
         while self.packets.len() > MOST_PACKETS
             || self.packets.front().is_some_and(|old| at - old.at > WINDOW)
         {
@@ -48,15 +57,24 @@ impl Acknowledged {
         self.rate_over(RECENT, LEAST_SPAN)
     }
 
-    /// The first packet opens the interval and does not count: what is counted arrived within it.
+    /// The first packet opens the interval and does not count: what is counted arrived within it. Neither the time nor
+    /// the packet after a gap counts.
     fn rate_over(&self, time: Duration, least: Duration) -> Option<Bitrate> {
         let newest = self.packets.back()?.at;
         let first = self.packets.partition_point(|arrival| newest - arrival.at > time);
-        let opening = self.packets.get(first)?.at;
-        let span = newest - opening;
-        let counted = self.packets.iter().skip(first + 1);
-        let enough = span >= least && self.packets.len() > first + LEAST_PACKETS;
-        enough.then(|| counted.map(|arrival| arrival.size).sum::<DataSize>() / span)
+        if self.packets.len() <= first + LEAST_PACKETS {
+            return None;
+        }
+        let mut before = self.packets.get(first)?.at;
+        let (mut size, mut span) = (DataSize::ZERO, Duration::ZERO);
+        for arrival in self.packets.range(first + 1..) {
+            if !arrival.after_gap {
+                size += arrival.size;
+                span += arrival.at - before;
+            }
+            before = arrival.at;
+        }
+        (span >= least).then(|| size / span)
     }
 }
 
@@ -107,6 +125,16 @@ mod tests {
         }
         assert_eq!(acknowledged.recent(), Some(Bitrate::from_kbps(500)));
         assert!(acknowledged.rate() > Some(Bitrate::from_kbps(700)));
+    }
+
+    #[test]
+    fn a_missing_report_does_not_lower_the_rate() {
+        let mut acknowledged = filled(200, 10, 1250);
+        acknowledged.interrupt();
+        for ms in (300..=500).step_by(10) {
+            acknowledged.add(Timestamp::from_millis(ms), DataSize::from_bytes(1250));
+        }
+        assert_eq!(acknowledged.rate(), Some(Bitrate::from_kbps(1000)));
     }
 
     #[test]

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The loss-based bound (draft-ietf-rmcat-gcc-02, section 6): a link that loses much is sent less.
 //!
-//! The draft holds the rate between 2 % and 10 % of loss. A radio link that always loses 5 % would be held at its
-//! start rate for ever; so loss that was there before the rate grew does not hold it, only what came with growth.
+//! Two things differ from the draft. It holds the rate between 2 % and 10 % of loss; but a radio link that always
+//! loses 5 % would then stay at its start rate for ever, so only loss that came with growth holds. And a loss ratio
+//! of few packets is mostly chance, so a threshold counts as passed only when chance does not explain it.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -13,72 +14,99 @@ use crate::units::{Bitrate, Timestamp};
 /// Measures loss, and bounds the rate by it.
 #[derive(Debug, Default)]
 pub(super) struct LossBound {
-    samples: VecDeque<Sample>,
-    received: u64,
-    lost: u64,
+    /// What was reported lately of packets sent since the last decrease.
+    window: VecDeque<Count>,
+    /// Windowed loss of the past, for the least of it.
+    past: VecDeque<Past>,
     smoothed: f64,
     bound: Option<Bitrate>,
     decreased: Option<Timestamp>,
     updated: Option<Timestamp>,
 }
 
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    at: Timestamp,
+    packets: f64,
+    lost: f64,
+}
+
 #[derive(Clone, Copy, Debug)]
-struct Sample {
+struct Past {
     at: Timestamp,
     loss_ratio: f64,
 }
 
 impl LossBound {
-    /// Counts a report. A packet reported lost that arrives later has been lost to the decoder all the same.
+    /// Counts a report. What was sent before the last decrease says nothing about the rate since.
     pub(super) fn on_feedback(&mut self, now: Timestamp, feedback: &Feedback) {
-        let received = feedback.received().count() as u64;
-        self.received += received;
-        self.lost += feedback.packets.len() as u64 - received;
-        if self.received + self.lost >= LEAST_PACKETS {
-            let loss_ratio = self.lost as f64 / (self.received + self.lost) as f64;
-            (self.received, self.lost) = (0, 0);
-            self.on_loss(now, loss_ratio);
+        let all = feedback.packets.len() as f64;
+        let weight = (all * SMOOTHING_PER_PACKET).min(1.0);
+        self.smoothed += weight * (feedback.loss_ratio() - self.smoothed);
+        let since = self.decreased.unwrap_or_default();
+        let current = feedback
+            .packets
+            .iter()
+            .filter(|result| result.packet.sent >= since);
+        let mut count = Count {
+            at: now,
+            ..Count::default()
+        };
+        for result in current {
+            count.packets += 1.0;
+            count.lost += if result.arrived.is_none() { 1.0 } else { 0.0 };
         }
+        self.add(count);
     }
 
-    /// Takes a measured loss, of a receiver report or of enough packets.
-    pub(super) fn on_loss(&mut self, now: Timestamp, loss_ratio: f64) {
+    /// Takes the loss ratio of a receiver report, which does not say of how many packets: take it for certain.
+    pub(super) fn on_report(&mut self, now: Timestamp, loss_ratio: f64) {
         let loss_ratio = if loss_ratio.is_finite() {
             loss_ratio.clamp(0.0, 1.0)
         } else {
             0.0
         };
-        self.samples.push_back(Sample { at: now, loss_ratio });
-        while self.samples.len() > MOST_SAMPLES
-            || self
-                .samples
-                .front()
-                .is_some_and(|old| now - old.at > BASELINE_WINDOW)
-        {
-            self.samples.pop_front();
-        }
-        self.smoothed += SMOOTHING * (loss_ratio - self.smoothed);
+        self.smoothed += REPORT_WEIGHT * (loss_ratio - self.smoothed);
+        self.window.clear();
+        self.add(Count {
+            at: now,
+            packets: CERTAIN,
+            lost: loss_ratio * CERTAIN,
+        });
     }
 
-    /// The bound for a sender now at `target`, which is `None` while loss does not limit it.
-    pub(super) fn update(&mut self, now: Timestamp, target: Bitrate, rtt: Duration) -> Option<Bitrate> {
+    /// The rate was lowered, for whatever reason: loss of packets sent before is answered.
+    pub(super) fn on_decrease(&mut self, now: Timestamp) {
+        self.decreased = Some(now);
+        self.window.clear();
+    }
+
+    /// A probe proved this rate, which lifts the bound of a loss that is over.
+    pub(super) fn on_probe(&mut self, rate: Bitrate) {
+        if self.smoothed <= self.least_of_past() + LIGHT {
+            self.bound = self.bound.map(|bound| bound.max(rate));
+        }
+    }
+
+    /// Moves the bound for a sender now at `target`.
+    ///
+    /// While `competing` with a loss-based flow, loss beyond the link's own lowers the rate as it lowers that flow's.
+    pub(super) fn update(&mut self, now: Timestamp, target: Bitrate, competing: bool) {
         let elapsed = self
             .updated
             .map_or(Duration::ZERO, |last| now - last)
             .min(Duration::from_secs(1));
         self.updated = Some(now);
         let bound = self.bound.unwrap_or(target);
-        self.bound = if self.smoothed > HEAVY {
-            let may_decrease = self
-                .decreased
-                .is_none_or(|last| now - last >= DECREASE_INTERVAL + rtt);
-            Some(if may_decrease {
-                self.decrease(now, bound.min(target))
-            } else {
-                bound
-            })
-        } else if self.smoothed > LIGHT && self.came_with_growth() {
-            Some(bound)
+        self.bound = if self.exceeds(HEAVY) && self.loss_ratio_of_window() > HEAVY {
+            let lowered = target * (1.0 - 0.5 * self.loss_ratio_of_window());
+            self.on_decrease(now);
+            Some(lowered)
+        } else if competing && self.exceeds(self.least_of_past() + CONTENDED) {
+            self.on_decrease(now);
+            Some(target * CONTENDED_DECREASE)
+        } else if self.exceeds(self.least_of_past() + LIGHT) {
+            Some(bound.min(target))
         } else {
             // Growth as of section 6, per second instead of per report; far above the target there is no bound.
             let grown = bound * (1.0 + GROWTH_PER_SECOND * elapsed.as_secs_f64());
@@ -86,6 +114,10 @@ impl LossBound {
                 .map(|_| grown)
                 .filter(|&grown| grown < target * FORGOTTEN)
         };
+    }
+
+    /// The bound as it is, `None` while there is none.
+    pub(super) const fn bound(&self) -> Option<Bitrate> {
         self.bound
     }
 
@@ -94,51 +126,111 @@ impl LossBound {
         self.smoothed
     }
 
-    fn decrease(&mut self, now: Timestamp, rate: Bitrate) -> Bitrate {
-        self.decreased = Some(now);
-        rate * (1.0 - 0.5 * self.smoothed)
+    fn add(&mut self, count: Count) {
+        self.window.push_back(count);
+        let ended = |old: &Count| count.at - old.at > WINDOW;
+        while self.window.len() > MOST_COUNTS || self.window.front().is_some_and(ended) {
+            self.window.pop_front();
+        }
+        let sampled = self.past.back().map_or(Timestamp::ZERO, |past| past.at);
+        if self.packets() >= LEAST_PACKETS && (self.past.is_empty() || count.at - sampled >= SAMPLE_INTERVAL)
+        {
+            self.past.push_back(Past {
+                at: count.at,
+                loss_ratio: self.loss_ratio_of_window(),
+            });
+        }
+        while self.past.front().is_some_and(|old| count.at - old.at > PAST) {
+            self.past.pop_front();
+        }
     }
 
-    fn came_with_growth(&self) -> bool {
-        let smallest = self
-            .samples
+    /// Whether the loss of the window is above `ratio` by more than chance makes of it.
+    fn exceeds(&self, ratio: f64) -> bool {
+        let (packets, lost) = (
+            self.packets(),
+            self.window.iter().map(|count| count.lost).sum::<f64>(),
+        );
+        let deviation = (packets * ratio * (1.0 - ratio)).max(0.0).sqrt();
+        packets >= LEAST_PACKETS && lost > packets * ratio + SURE_DEVIATIONS * deviation
+    }
+
+    fn loss_ratio_of_window(&self) -> f64 {
+        self.window.iter().map(|count| count.lost).sum::<f64>() / self.packets().max(1.0)
+    }
+
+    fn packets(&self) -> f64 {
+        self.window.iter().map(|count| count.packets).sum()
+    }
+
+    fn least_of_past(&self) -> f64 {
+        self.past
             .iter()
-            .map(|sample| sample.loss_ratio)
-            .fold(1.0, f64::min);
-        self.smoothed > smallest.min(HEAVY) + LIGHT
+            .map(|past| past.loss_ratio)
+            .reduce(f64::min)
+            .unwrap_or_default()
+            .min(HEAVY)
     }
 }
 
-/// Loss above which the rate falls, and below which it grows (draft-ietf-rmcat-gcc-02, section 6).
+/// Loss above which the rate falls, and how far above the link's own loss it is held (draft-ietf-rmcat-gcc-02,
+/// section 6).
 const HEAVY: f64 = 0.10;
 const LIGHT: f64 = 0.02;
-/// How often it falls at most, beside the round trip (libwebrtc, `kBweDecreaseInterval`).
-const DECREASE_INTERVAL: Duration = Duration::from_millis(300);
+/// Beside a loss-based flow: loss that its overflowing queue causes, and the answer, the delay-based part's.
+const CONTENDED: f64 = 0.005;
+const CONTENDED_DECREASE: f64 = 0.85;
+/// Standard deviations of the binomial distribution that chance is allowed: one in fifteen windows.
+const SURE_DEVIATIONS: f64 = 1.5;
 /// The draft grows by 5 % a report; reports come at least every second (libwebrtc uses 8 % a second).
 const GROWTH_PER_SECOND: f64 = 0.08;
 /// A bound this far above the target has no effect.
 const FORGOTTEN: f64 = 1.5;
-/// A loss ratio of fewer packets is mostly chance (libwebrtc, `kLimitNumPackets`).
-const LEAST_PACKETS: u64 = 20;
-/// Weight of a sample of that many packets: about a hundred packets are remembered.
-const SMOOTHING: f64 = 0.3;
+/// A loss ratio of fewer packets says nothing (libwebrtc, `kLimitNumPackets`).
+const LEAST_PACKETS: f64 = 20.0;
+/// What is looked at: as long as the interval of receiver reports that the draft was written for.
+const WINDOW: Duration = Duration::from_secs(1);
+const MOST_COUNTS: usize = 1000;
 /// How long the least loss seen counts as the link's own: two probe intervals, so that growth is in between.
-const BASELINE_WINDOW: Duration = Duration::from_secs(10);
-const MOST_SAMPLES: usize = 1000;
+const PAST: Duration = Duration::from_secs(10);
+const SAMPLE_INTERVAL: Duration = Duration::from_millis(500);
+/// Weight of a packet in the smoothed loss: it remembers some two hundred.
+const SMOOTHING_PER_PACKET: f64 = 0.005;
+/// Weight of a receiver report in it.
+const REPORT_WEIGHT: f64 = 0.5;
+/// Packets a receiver report stands for.
+const CERTAIN: f64 = 1e6;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::feedback::{PacketResult, SentPacket};
+    use crate::units::DataSize;
 
     const RATE: Bitrate = Bitrate::from_kbps(1000);
 
-    /// Ten seconds of a loss a tenth of a second; the target follows the bound.
-    fn run(loss: &mut LossBound, from_ms: u64, ratio: f64) -> Option<Bitrate> {
+    /// One report a tenth of a second, of twenty packets sent just before, every `lost_every`th lost.
+    fn run(loss: &mut LossBound, from_ms: u64, for_ms: u64, lost_every: u64) -> Option<Bitrate> {
         let mut target = RATE;
-        (from_ms..from_ms + 10_000).step_by(100).fold(None, |_, ms| {
+        (from_ms..from_ms + for_ms).step_by(100).fold(None, |_, ms| {
             let now = Timestamp::from_millis(ms);
-            loss.on_loss(now, ratio);
-            let bound = loss.update(now, target, Duration::from_millis(100));
+            let result = |n: u64| PacketResult {
+                packet: SentPacket {
+                    sequence: n,
+                    sent: now,
+                    size: DataSize::from_bytes(1200),
+                    probe: None,
+                },
+                arrived: (lost_every == 0 || !(ms / 100 * 20 + n).is_multiple_of(lost_every)).then_some(now),
+            };
+            loss.on_feedback(
+                now,
+                &Feedback {
+                    packets: (0..20).map(result).collect(),
+                },
+            );
+            loss.update(now, target, false);
+            let bound = loss.bound();
             target = bound.unwrap_or(RATE).min(RATE);
             bound
         })
@@ -146,45 +238,85 @@ mod tests {
 
     #[test]
     fn no_loss_is_no_bound() {
-        assert_eq!(run(&mut LossBound::default(), 0, 0.0), None);
+        assert_eq!(run(&mut LossBound::default(), 0, 10_000, 0), None);
     }
 
     #[test]
     fn heavy_loss_lowers_again_and_again() {
-        let bound = run(&mut LossBound::default(), 0, 0.2);
-        assert!(bound < Some(RATE * 0.2), "{bound:?}");
+        let bound = run(&mut LossBound::default(), 0, 10_000, 4);
+        assert!(bound < Some(RATE * 0.3), "{bound:?}");
     }
 
     #[test]
-    fn constant_light_loss_is_no_bound() {
-        assert_eq!(run(&mut LossBound::default(), 0, 0.05), None);
+    fn loss_of_packets_sent_before_a_decrease_is_answered_once() {
+        let mut loss = LossBound::default();
+        let result = |sent: u64| PacketResult {
+            packet: SentPacket {
+                sequence: sent,
+                sent: Timestamp::from_millis(sent),
+                size: DataSize::from_bytes(1200),
+                probe: None,
+            },
+            arrived: None,
+        };
+        let feedback = Feedback {
+            packets: (0..100).map(result).collect(),
+        };
+        let mut update = |ms, target| {
+            loss.on_feedback(Timestamp::from_millis(ms), &feedback);
+            loss.update(Timestamp::from_millis(ms), target, false);
+            loss.bound().unwrap()
+        };
+        assert_eq!(update(200, RATE), RATE * 0.5);
+        assert!(update(300, RATE * 0.5) >= RATE * 0.5);
+    }
+
+    #[test]
+    fn a_probe_lifts_the_bound_of_a_loss_that_is_over() {
+        let mut loss = LossBound::default();
+        let bound = run(&mut loss, 0, 1000, 4);
+        loss.on_probe(RATE);
+        assert_eq!(loss.bound(), bound, "loss goes on");
+        run(&mut loss, 1000, 3000, 0);
+        loss.on_probe(RATE);
+        assert_eq!(loss.bound(), Some(RATE));
+    }
+
+    #[test]
+    fn constant_light_loss_is_no_bound_for_long() {
+        let mut loss = LossBound::default();
+        run(&mut loss, 0, 10_000, 20);
+        assert_eq!(run(&mut loss, 10_000, 10_000, 20), None);
     }
 
     #[test]
     fn light_loss_that_came_later_holds_until_it_proves_constant() {
         let mut loss = LossBound::default();
-        run(&mut loss, 0, 0.0);
-        for ms in (10_000..12_000).step_by(100) {
-            loss.on_loss(Timestamp::from_millis(ms), 0.06);
-            loss.update(Timestamp::from_millis(ms), RATE, Duration::ZERO);
-        }
-        assert_eq!(loss.bound, Some(RATE));
-        assert_eq!(run(&mut loss, 12_000, 0.06).filter(|&bound| bound <= RATE), None);
+        run(&mut loss, 0, 10_000, 0);
+        assert_eq!(run(&mut loss, 10_000, 3000, 15), Some(RATE));
+        assert_eq!(run(&mut loss, 13_000, 20_000, 15), None);
     }
 
     #[test]
     fn the_bound_is_forgotten_after_the_loss() {
         let mut loss = LossBound::default();
-        run(&mut loss, 0, 0.2);
-        let bounds: Vec<_> = (1..6).map(|round| run(&mut loss, round * 10_000, 0.0)).collect();
-        assert_eq!(bounds.last(), Some(&None), "{bounds:?}");
+        run(&mut loss, 0, 10_000, 5);
+        assert_eq!(run(&mut loss, 10_000, 120_000, 0), None);
+    }
+
+    #[test]
+    fn receiver_reports_count_without_packets() {
+        let mut loss = LossBound::default();
+        loss.on_report(Timestamp::ZERO, 0.4);
+        loss.update(Timestamp::ZERO, RATE, false);
+        assert_eq!(loss.bound(), Some(RATE * 0.8));
     }
 
     #[test]
     fn undefined_loss_is_no_loss() {
         let mut loss = LossBound::default();
         for ratio in [f64::NAN, f64::INFINITY, -5.0] {
-            loss.on_loss(Timestamp::ZERO, ratio);
+            loss.on_report(Timestamp::ZERO, ratio);
         }
         assert_eq!(loss.loss_ratio(), 0.0);
     }

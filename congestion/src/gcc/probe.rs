@@ -83,7 +83,7 @@ impl Prober {
         Some(ProbeCluster {
             id,
             rate,
-            size: rate * DURATION,
+            size: situation.target * WORTH,
             min_packets: LEAST_PACKETS,
         })
     }
@@ -115,9 +115,9 @@ impl Prober {
             State::Idle if situation.is_sending => State::Wanted {
                 rate: situation.target * FIRST,
             },
-            State::Probing { since, .. } if now - since >= ANSWER_TIME => State::Resting {
-                until: now + INTERVAL,
-            },
+            State::Probing { since, .. } if now - since >= ANSWER_TIME => {
+                State::Resting { until: now + RETRY }
+            }
             State::Resting { until } if now >= until => State::Wanted {
                 rate: situation.target * FACTOR,
             },
@@ -136,11 +136,16 @@ const CONTINUE: f64 = 0.7;
 const ABOVE_MAX: f64 = 1.1;
 /// A probe below this multiple of the target is not worth its packets.
 const WORTHWHILE: f64 = 1.05;
-/// How long a probe lasts and how many packets it has (libwebrtc, `min_probe_duration`, `min_probe_packets_sent`).
-const DURATION: Duration = Duration::from_millis(15);
-const LEAST_PACKETS: u32 = 5;
+/// How much a probe sends, in time at the target: all that the pacer lets a probe overdraw. At twice the target it
+/// lasts 30 ms (libwebrtc's `min_probe_duration` is 15 ms; that is too short for jitter of that size).
+const WORTH: Duration = Duration::from_millis(60);
+/// The fewest packets: two gaps between three arrivals (libwebrtc has `min_probe_packets_sent` of 5, which at 300 kbit/s
+/// would be more than a probe may cost).
+const LEAST_PACKETS: u32 = 3;
 /// Between probes (libwebrtc probes every 5 s when application-limited, `alr_probing_interval`).
 const INTERVAL: Duration = Duration::from_secs(5);
+/// After a probe that was not answered, or whose answer made no sense.
+const RETRY: Duration = Duration::from_secs(1);
 /// An answer later than this is none (libwebrtc, `kMaxWaitingTimeForProbingResult`).
 const ANSWER_TIME: Duration = Duration::from_secs(1);
 /// How long overuse must be over: the queue it left is drained then.
@@ -225,7 +230,7 @@ mod tests {
         let mut prober = Prober::new();
         prober.poll(at(0), &CALM).unwrap();
         assert_eq!(prober.poll(at(1000), &CALM), None);
-        assert!(prober.poll(at(6000), &CALM).is_some());
+        assert!(prober.poll(at(2000), &CALM).is_some());
     }
 
     #[test]
