@@ -4,5 +4,7 @@
 //! `backoff.rs` is pure; the rest runs on the [`runtime`](crate::runtime). Nothing here knows a protocol.
 
 pub(crate) mod backoff;
+#[cfg(feature = "wish")]
+pub(crate) mod http;
 pub(crate) mod tls;
 pub(crate) mod websocket;

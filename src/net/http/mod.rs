@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: MPL-2.0
+//! HTTP beneath WHIP and WHEP: a client and a server, both on existing stacks (reqwest, hyper), both bounded in time and size.
+//!
+//! Nothing here knows what is said; the protocols are in `signallers::wish`. Everything runs on the process's runtime.
+
+pub(crate) mod client;
+pub(crate) mod server;
+
+/// Largest body taken in either direction. Chromium's largest descriptions are 20 KiB.
+pub(crate) const MAX_BODY: usize = 256 * 1024;

@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: MPL-2.0
+//! Listening, accepting and serving, with limits on everything a client could use up: connections, time to send a head,
+//! time and size of a body. TLS fails closed. Dropping the server closes its port and every connection.
+
+use std::{
+    convert::Infallible, future::Future, io, net::IpAddr, net::SocketAddr, path::Path, sync::Arc,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    task::JoinSet,
+};
+use tokio_rustls::TlsAcceptor;
+
+use super::MAX_BODY;
+use crate::runtime;
+
+/// Open connections; more wait in the kernel's queue until one closes.
+const MAX_CONNECTIONS: usize = 512;
+/// Time to finish a TLS handshake and then to send the head of a request; also what an idle connection is kept.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time to send a body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long closing waits for the listener's task, which has nothing to do but to end.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What answers the requests.
+pub(crate) trait Service: Send + Sync + 'static {
+    /// Answers one request of `peer`. Dropped when the peer goes away before.
+    fn call(&self, peer: IpAddr, request: Request<Incoming>) -> impl Future<Output = Response<Bytes>> + Send;
+}
+
+/// Why a server does not listen.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum ServeError {
+    /// The host name means nothing.
+    #[error("`{0}` does not resolve")]
+    Resolve(String, #[source] io::Error),
+    /// The address is taken or not ours.
+    #[error("cannot listen on {0}: {1}")]
+    Bind(SocketAddr, #[source] io::Error),
+    /// Certificate or key cannot be used.
+    #[error("cannot use certificate `{0}`: {1}")]
+    Certificate(String, String),
+    /// An https address and nothing to prove it with.
+    #[error("an https address needs tls-cert and tls-key")]
+    NoCertificate,
+}
+
+/// A listening server.
+#[derive(Debug)]
+pub(crate) struct Server {
+    address: SocketAddr,
+    close: watch::Sender<bool>,
+    task: Option<runtime::Task>,
+}
+
+impl Server {
+    /// Listens on every address of `host` and serves until dropped or closed.
+    ///
+    /// # Errors
+    /// When any of the addresses cannot be listened on.
+    pub(crate) async fn start(
+        host: &str,
+        port: u16,
+        tls: Option<TlsAcceptor>,
+        service: Arc<impl Service>,
+    ) -> Result<Self, ServeError> {
+        let listeners = listen(host, port).await?;
+        let address = listeners
+            .first()
+            .and_then(|l| l.local_addr().ok())
+            .unwrap_or(([0, 0, 0, 0], port).into());
+        let (close, closed) = watch::channel(false);
+        let task = runtime::spawn(accept_all(listeners, tls, service, closed));
+        Ok(Self {
+            address,
+            close,
+            task: Some(task),
+        })
+    }
+
+    /// The first address listened on, with the port the system chose.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Closes the port and all connections and returns when both are free, within a second.
+    pub(crate) fn close(mut self) {
+        // The receiver lives as long as the task, which may have ended.
+        let _ = self.close.send(true);
+        if let Some(task) = self.task.take() {
+            let _ = runtime::block_on(async { tokio::time::timeout(CLOSE_TIMEOUT, task.join()).await });
+        }
+    }
+}
+
+/// The certificate chain and key of a server, from PEM files.
+///
+/// # Errors
+/// When a file cannot be read or key and certificate do not belong together.
+pub(crate) fn acceptor(cert: &Path, key: &Path) -> Result<TlsAcceptor, ServeError> {
+    let failed = |why: String| ServeError::Certificate(cert.display().to_string(), why);
+    let chain = CertificateDer::pem_file_iter(cert).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let chain = chain.map_err(|error| failed(error.to_string()))?;
+    let key = PrivateKeyDer::from_pem_file(key).map_err(|error| failed(format!("key: {error}")))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| failed(error.to_string()))?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(|error| failed(error.to_string()))?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// Reads a whole body.
+///
+/// # Errors
+/// The status to answer with when it is too large, too slow or broken.
+pub(crate) async fn body(request: Request<Incoming>) -> Result<Bytes, StatusCode> {
+    let announced = request.headers().get(http::header::CONTENT_LENGTH);
+    let announced = announced.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > MAX_BODY as u64) {
+        return Err(StatusCode::PAYLOAD_TOO_LARGE);
+    }
+    let read = Limited::new(request.into_body(), MAX_BODY).collect();
+    match tokio::time::timeout(BODY_TIMEOUT, read).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+            Err(StatusCode::PAYLOAD_TOO_LARGE)
+        }
+        Ok(Err(_)) => Err(StatusCode::BAD_REQUEST),
+        Err(_) => Err(StatusCode::REQUEST_TIMEOUT),
+    }
+}
+
+/// A name such as `localhost` has an address for each protocol family; with port 0 all share the first one's port.
+async fn listen(host: &str, port: u16) -> Result<Vec<TcpListener>, ServeError> {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let unresolved = |error| ServeError::Resolve(host.to_owned(), error);
+    let addresses: Vec<_> = tokio::net::lookup_host((bare, port))
+        .await
+        .map_err(unresolved)?
+        .collect();
+    let mut listeners: Vec<TcpListener> = Vec::new();
+    for mut address in addresses {
+        if let Some(first) = listeners.first().and_then(|l| l.local_addr().ok()) {
+            address.set_port(first.port());
+        }
+        match TcpListener::bind(address).await {
+            Ok(listener) => listeners.push(listener),
+            // A resolver may name addresses of a family that this machine has switched off.
+            Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable && !listeners.is_empty() => {}
+            Err(error) => return Err(ServeError::Bind(address, error)),
+        }
+    }
+    if listeners.is_empty() {
+        return Err(unresolved(io::Error::from(io::ErrorKind::NotFound)));
+    }
+    Ok(listeners)
+}
+
+async fn accept_all(
+    listeners: Vec<TcpListener>,
+    tls: Option<TlsAcceptor>,
+    service: Arc<impl Service>,
+    closed: watch::Receiver<bool>,
+) {
+    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let mut tasks = JoinSet::new();
+    for listener in listeners {
+        tasks.spawn(accept(
+            listener,
+            tls.clone(),
+            service.clone(),
+            slots.clone(),
+            closed.clone(),
+        ));
+    }
+    while tasks.join_next().await.is_some() {}
+}
+
+async fn accept(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    service: Arc<impl Service>,
+    slots: Arc<Semaphore>,
+    mut closed: watch::Receiver<bool>,
+) {
+    // Dropped with this task, and every connection with it.
+    let mut connections = JoinSet::new();
+    loop {
+        let next = async {
+            let slot = slots.clone().acquire_owned().await.ok()?;
+            Some((slot, listener.accept().await))
+        };
+        tokio::select! {
+            () = closing(&mut closed) => return,
+            Some(_) = connections.join_next() => {}
+            next = next => match next {
+                Some((slot, Ok((stream, peer)))) => {
+                    connections.spawn(connection(stream, peer.ip(), tls.clone(), service.clone(), slot));
+                }
+                // Out of descriptors, or the client left already: others are served meanwhile.
+                Some((_, Err(_))) => tokio::time::sleep(Duration::from_millis(10)).await,
+                None => return,
+            }
+        }
+    }
+}
+
+/// Returns when the server is to close, or was dropped.
+async fn closing(closed: &mut watch::Receiver<bool>) {
+    let _ = closed.wait_for(|closed| *closed).await;
+}
+
+async fn connection(
+    stream: TcpStream,
+    peer: IpAddr,
+    tls: Option<TlsAcceptor>,
+    service: Arc<impl Service>,
+    _slot: OwnedSemaphorePermit,
+) {
+    let Some(tls) = tls else {
+        return speak(stream, peer, service).await;
+    };
+    if let Ok(Ok(stream)) = tokio::time::timeout(HEAD_TIMEOUT, tls.accept(stream)).await {
+        speak(stream, peer, service).await;
+    }
+}
+
+async fn speak(stream: impl AsyncRead + AsyncWrite + Unpin + Send, peer: IpAddr, service: Arc<impl Service>) {
+    let answer = service_fn(|request| {
+        let service = service.clone();
+        async move { Ok::<_, Infallible>(service.call(peer, request).await.map(Full::new)) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), answer);
+    // A client that breaks the protocol or leaves was answered by hyper as far as it could be.
+    let _ = connection.await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read as _, Write as _},
+        net::TcpStream,
+    };
+
+    use super::*;
+
+    struct Echo;
+
+    impl Service for Echo {
+        async fn call(&self, _: IpAddr, request: Request<Incoming>) -> Response<Bytes> {
+            match body(request).await {
+                Ok(body) => Response::new(body),
+                Err(status) => {
+                    let mut response = Response::default();
+                    *response.status_mut() = status;
+                    response
+                }
+            }
+        }
+    }
+
+    fn start(port: u16) -> Result<Server, ServeError> {
+        runtime::block_on(async move { Server::start("127.0.0.1", port, None, Arc::new(Echo)).await })
+    }
+
+    fn exchange(server: &Server, request: &str) -> String {
+        let mut stream = TcpStream::connect(server.address()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        let _ = stream.read_to_string(&mut answer);
+        answer
+    }
+
+    #[test]
+    fn bodies_are_read_up_to_their_limit() {
+        let server = start(0).unwrap();
+        let small = "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello";
+        assert!(exchange(&server, small).ends_with("\r\n\r\nhello"));
+        let large =
+            "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 52428800\r\n\r\nhello";
+        assert!(exchange(&server, large).starts_with("HTTP/1.1 413"));
+        let mut chunked =
+            "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+                .to_owned();
+        chunked += &format!("{:x}\r\n{}\r\n0\r\n\r\n", MAX_BODY + 1, "x".repeat(MAX_BODY + 1));
+        assert!(exchange(&server, &chunked).starts_with("HTTP/1.1 413"));
+    }
+
+    #[test]
+    fn garbage_is_answered_and_the_next_one_served() {
+        let server = start(0).unwrap();
+        assert!(exchange(&server, "\x16\x03\x01garbage\r\n\r\n").starts_with("HTTP/1.1 400"));
+        assert!(
+            exchange(&server, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+                .starts_with("HTTP/1.1 200")
+        );
+    }
+
+    #[test]
+    fn closing_frees_the_port_whatever_clients_do() {
+        let server = start(0).unwrap();
+        let address = server.address();
+        let mut idle = TcpStream::connect(address).unwrap();
+        idle.write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nh")
+            .unwrap();
+        assert!(matches!(start(address.port()), Err(ServeError::Bind(..))));
+        server.close();
+        let again = start(address.port()).unwrap();
+        assert_eq!(again.address(), address);
+    }
+
+    #[test]
+    fn a_server_without_a_usable_certificate_does_not_start() {
+        let missing = Path::new("/nonexistent.pem");
+        assert!(matches!(
+            acceptor(missing, missing),
+            Err(ServeError::Certificate(..))
+        ));
+    }
+
+    #[test]
+    fn a_name_that_does_not_resolve_is_an_error() {
+        let started =
+            runtime::block_on(async { Server::start("name.invalid", 0, None, Arc::new(Echo)).await });
+        assert!(matches!(started, Err(ServeError::Resolve(..))));
+    }
+}
