@@ -9,3 +9,9 @@ pub(crate) mod aws_kvs;
 pub(crate) mod default;
 #[cfg(feature = "livekit")]
 pub(crate) mod livekit;
+#[cfg(feature = "whep")]
+pub(crate) mod whep;
+#[cfg(feature = "whip")]
+pub(crate) mod whip;
+#[cfg(feature = "wish")]
+pub(crate) mod wish;

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MPL-2.0
+//! The WHEP client, the signaller of `whepclientsrc`: it plays the media of a WHEP server.
+//!
+//! What it does is in [`wish::client`](crate::signallers::wish::client); here is its GObject.
+
+#[allow(
+    missing_docs,
+    reason = "the accessors the derive makes are described by the blurbs"
+)]
+mod imp;
+
+use gst::glib;
+
+use crate::signaller::Signallable;
+
+glib::wrapper! {
+    /// Client of a WHEP server; GType `GstWhepClientSignaller`.
+    pub struct WhepClientSignaller(ObjectSubclass<imp::WhepClientSignaller>) @implements Signallable;
+}
+
+impl Default for WhepClientSignaller {
+    /// A client without endpoint.
+    fn default() -> Self {
+        glib::Object::new()
+    }
+}

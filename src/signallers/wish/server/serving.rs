@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: MPL-2.0
+//! The life of a serving signaller: idle with a queue, then running with a thread and, unless the application brings its
+//! own, an HTTP server. What both GObjects delegate to.
+//!
+//! Called from application and state-change threads; nothing here waits for a client.
+
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use bytes::Bytes;
+use gst::{glib, prelude::*};
+use gst_webrtc::WebRTCSessionDescription;
+use http::Request;
+
+use super::super::CAT;
+use super::actor::{self, Inbox, Outbox};
+use super::front::Front;
+use super::host::SignallerHost;
+use super::protocol::{Kind, Protocol};
+use super::response::Response;
+use super::settings::Settings;
+use super::values::Input;
+use crate::{
+    end_reason::{EndReason, SessionEndReason},
+    net::http::server::Server,
+    runtime,
+    signaller::{Signallable, signals},
+};
+
+/// Says whether there is media.
+pub(super) type Probe = Arc<Box<dyn Fn() -> bool + Send + Sync>>;
+
+/// A server that may run.
+pub(crate) struct Serving {
+    kind: Kind,
+    /// Whether there is anything to play; nobody asks a server that receives.
+    has_media: OnceLock<Probe>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    inbox: Inbox,
+    /// `None` while the thread runs.
+    outbox: Option<Outbox>,
+    /// Shared with the task that starts it. A server that came too late finds it closed.
+    server: Arc<Mutex<Slot>>,
+}
+
+#[derive(Debug, Default)]
+enum Slot {
+    #[default]
+    Closed,
+    Starting,
+    Open(Server),
+}
+
+impl State {
+    fn idle() -> Self {
+        let (inbox, outbox) = actor::queue();
+        Self {
+            inbox,
+            outbox: Some(outbox),
+            server: Arc::default(),
+        }
+    }
+}
+
+impl Serving {
+    /// An idle server.
+    pub(crate) fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            has_media: OnceLock::new(),
+            state: Mutex::new(State::idle()),
+        }
+    }
+
+    /// Starts the thread and, if there is an address, the HTTP server, whose failure is reported as the signaller's error.
+    pub(crate) fn start(&self, signaller: &Signallable, settings: &Settings) {
+        let (protocol, unusable) = settings.protocol(self.kind);
+        for what in unusable {
+            gst::warning!(CAT, obj = signaller, "not announced to clients: {what}");
+        }
+        let (inbox, outbox, slot) = {
+            let mut state = self.state();
+            let Some(outbox) = state.outbox.take() else {
+                return;
+            };
+            (state.inbox.clone(), outbox, state.server.clone())
+        };
+        let host = SignallerHost::new(signaller, self.kind, &inbox, self.has_media.get().cloned());
+        if let Err(error) = actor::run(outbox, settings.policy(&protocol), host) {
+            return signals::emit_error(signaller, &format!("unable to start the server: {error}"));
+        }
+        if settings.host_addr.is_some() {
+            *locked(&slot) = Slot::Starting;
+            let front = Arc::new(Front::new(protocol, inbox));
+            runtime::spawn(listen(signaller.downgrade(), settings.clone(), front, slot)).detach();
+        }
+    }
+
+    /// Stops everything and is idle again. The port is free when this returns.
+    pub(crate) fn stop(&self) {
+        let old = std::mem::replace(&mut *self.state(), State::idle());
+        old.inbox.stop();
+        let slot = std::mem::take(&mut *locked(&old.server));
+        if let Slot::Open(server) = slot {
+            server.close();
+        }
+    }
+
+    /// Has new sessions put off while `probe` says that there is no media. Only the first probe counts.
+    pub(crate) fn set_media_probe(&self, probe: Box<dyn Fn() -> bool + Send + Sync>) {
+        // The element sets it when it is constructed, once.
+        let _ = self.has_media.set(Arc::new(probe));
+    }
+
+    /// The port listened on, when the address leaves it to the system.
+    pub(crate) fn port(&self) -> Option<u16> {
+        let slot = self.state().server.clone();
+        match &*locked(&slot) {
+            Slot::Open(server) => Some(server.address().port()),
+            _ => None,
+        }
+    }
+
+    /// The element's description of a session.
+    pub(crate) fn send_sdp(&self, id: &str, sdp: &WebRTCSessionDescription) {
+        if let Ok(sdp) = sdp.sdp().as_text() {
+            self.inbox().tell(Input::LocalDescription {
+                id: id.to_owned(),
+                sdp,
+            });
+        }
+    }
+
+    /// A candidate of the element.
+    pub(crate) fn add_ice(&self, id: &str, candidate: &str, m_line: u32) {
+        self.inbox().tell(Input::LocalCandidate {
+            id: id.to_owned(),
+            m_line,
+            candidate: candidate.to_owned(),
+        });
+    }
+
+    /// The element ended a session.
+    pub(crate) fn end_session(&self, id: &str, reason: Option<&str>) {
+        let reason = match reason {
+            Some(text) => EndReason::from_wire(Some(text)),
+            None => EndReason::new(SessionEndReason::Closed, ""),
+        };
+        self.inbox().tell(Input::Ended {
+            id: id.to_owned(),
+            reason,
+        });
+    }
+
+    /// Answers a request that the application forwards; `done` is called once, on a thread of the runtime.
+    pub(crate) fn forward(
+        &self,
+        settings: &Settings,
+        request: Request<Bytes>,
+        done: impl FnOnce(Response) + Send + 'static,
+    ) {
+        let (protocol, _) = settings.protocol(self.kind);
+        let front = Front::new(
+            Protocol {
+                token: None,
+                ..protocol
+            },
+            self.inbox(),
+        );
+        runtime::spawn(async move { done(front.forwarded(request).await) }).detach();
+    }
+
+    fn inbox(&self) -> Inbox {
+        self.state().inbox.clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn listen(
+    signaller: glib::WeakRef<Signallable>,
+    settings: Settings,
+    front: Arc<Front>,
+    slot: Arc<Mutex<Slot>>,
+) {
+    let Some(url) = &settings.host_addr else {
+        return;
+    };
+    let host = url.host_str().unwrap_or_default();
+    let port = url.port_or_known_default().unwrap_or_default();
+    let started = match settings.acceptor() {
+        Ok(tls) => Server::start(host, port, tls, front).await,
+        Err(error) => Err(error),
+    };
+    let Some(signaller) = signaller.upgrade() else {
+        return;
+    };
+    match started {
+        Ok(server) => {
+            gst::info!(CAT, obj = signaller, "listening on {}", server.address());
+            if let Some(late) = put(&slot, server) {
+                drop(late);
+            } else {
+                signaller.notify("host-addr");
+            }
+        }
+        Err(error) => signals::emit_error(&signaller, &format!("unable to start the server: {error}")),
+    }
+}
+
+/// Puts a server where it can be stopped; gives it back when that has happened already.
+fn put(slot: &Mutex<Slot>, server: Server) -> Option<Server> {
+    let mut slot = locked(slot);
+    if !matches!(*slot, Slot::Starting) {
+        return Some(server);
+    }
+    *slot = Slot::Open(server);
+    None
+}
+
+fn locked(slot: &Mutex<Slot>) -> MutexGuard<'_, Slot> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl std::fmt::Debug for Serving {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Serving")
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
