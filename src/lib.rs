@@ -32,6 +32,10 @@ pub use plugin::plugin_register_static;
 /// The sending elements, for programs that link this crate.
 pub mod webrtcsink {
     pub use crate::elements::webrtcsink::WebRTCSink;
+    #[cfg(feature = "whep")]
+    pub use crate::elements::whepserversink::WhepWebRTCSink;
+    #[cfg(feature = "whip")]
+    pub use crate::elements::whipclientsink::WhipWebRTCSink;
     pub use crate::sink::{
         BaseWebRTCSink, WebRTCSinkCongestionControl, WebRTCSinkError, WebRTCSinkMitigationMode, WebRTCSinkPad,
     };

@@ -4,6 +4,10 @@
 #[cfg(feature = "livekit")]
 pub(crate) mod livekitwebrtcsink;
 pub(crate) mod webrtcsink;
+#[cfg(feature = "whep")]
+pub(crate) mod whepserversink;
+#[cfg(feature = "whip")]
+pub(crate) mod whipclientsink;
 
 use gst::glib;
 
@@ -14,5 +18,9 @@ use gst::glib;
 pub(crate) fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
     #[cfg(feature = "livekit")]
     livekitwebrtcsink::register(plugin)?;
+    #[cfg(feature = "whep")]
+    whepserversink::register(plugin)?;
+    #[cfg(feature = "whip")]
+    whipclientsink::register(plugin)?;
     webrtcsink::register(plugin)
 }
