@@ -8,8 +8,7 @@ use clap::Parser;
 use gst_plugin_webrtc_signalling::{AuthToken, Config, Limits, TlsFiles};
 
 /// Signalling server of gst-plugin-webrtc: brings producers and consumers together over websockets.
-// No Debug: it would show the token.
-#[derive(Parser)]
+#[derive(Debug, Parser)]
 #[command(version, about)]
 pub(crate) struct Args {
     /// Name or address to listen on
