@@ -335,9 +335,11 @@ export class GstWebRTCAPI extends TypedEventTarget<GstWebRTCAPIEvents> {
   }
 
   #refused(details: string): void {
+    const error = new SignallingError(details);
+    if (this.#producer?.invitationRefused(error)) return;
     const session = this.#consumers.blamed(details);
-    if (session) session.fail("refused", "cannot connect consumer session", new SignallingError(details), true);
-    else this.#report(new SignallingError(details));
+    if (session) session.fail("refused", "cannot connect consumer session", error, true);
+    else this.#report(error);
   }
 
   #report(error: SignallingError): void {

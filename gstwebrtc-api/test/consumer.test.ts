@@ -67,6 +67,16 @@ describe("connecting", () => {
     expect(events).toEqual(["rtcPeerConnectionChanged", "stateChanged", "streamsChanged"]);
   });
 
+  it("forgets a stream whose tracks were taken away", async () => {
+    const { api, socket } = connectedPage();
+    const session = await playingSession(api, socket);
+    const [stream] = session.streams as unknown as FakeMediaStream[];
+    const events = record(session, ["streamsChanged"]);
+    stream?.dispatchEvent(new Event("removetrack"));
+    expect(session.streams).toEqual([]);
+    expect(events).toEqual(["streamsChanged"]);
+  });
+
   it("makes a stream for a track that comes without one", async () => {
     const { api, socket } = connectedPage();
     const session = startedSession(api, socket);

@@ -73,6 +73,20 @@ describe("starting", () => {
   });
 });
 
+describe("an invitation", () => {
+  it("that the server refuses is an error of the session, which goes on", () => {
+    const { api, socket } = connectedPage();
+    const session = api.createProducerSessionForConsumer(cameraStream(), "wall");
+    const messages: string[] = [];
+    session?.addEventListener("error", ({ message }) => messages.push(message));
+    session?.start();
+    socket.say({ type: "peerStatusChanged", peerId: "me", roles: BOTH_ROLES, meta: null });
+    socket.say({ type: "error", details: "Peer with ID 'wall' not found" });
+    expect(messages).toEqual(["cannot send session request to specified consumer"]);
+    expect(session?.state).toBe(SessionState.streaming);
+  });
+});
+
 describe("a consumer", () => {
   it("gets an offer with all tracks", async () => {
     const { socket, session } = producing();

@@ -175,8 +175,17 @@ export class ConsumerSession extends WebRTCSession<ConsumerSessionEvents> {
     const arrived = streams.length > 0 ? [...streams] : [this.#streamFor(track)];
     const added = arrived.filter((stream) => !this.#streams.includes(stream));
     this.#streams.push(...added);
+    for (const stream of added) stream.addEventListener("removetrack", () => this.#trackRemoved(stream));
     this.setState(SessionState.streaming);
     if (added.length > 0) this.dispatchEvent(new Event("streamsChanged"));
+  }
+
+  /** A later offer may take tracks away again. */
+  #trackRemoved(stream: MediaStream): void {
+    const isGone = stream.getTracks().length === 0 && this.#streams.includes(stream);
+    if (!isGone) return;
+    this.#streams = this.#streams.filter((other) => other !== stream);
+    this.dispatchEvent(new Event("streamsChanged"));
   }
 
   /** A track without a stream (no `a=msid`) joins the first stream there is. */

@@ -5,21 +5,6 @@
  * @module
  */
 
-const REASONS = [
-  "closed",
-  "peer-gone",
-  "timeout",
-  "stalled",
-  "ice-failed",
-  "dtls-failed",
-  "fingerprint-mismatch",
-  "bad-description",
-  "no-common-codec",
-  "signalling-lost",
-  "refused",
-  "internal",
-] as const;
-
 /**
  * Why a session ended.
  *
@@ -33,7 +18,19 @@ const REASONS = [
  * - `refused`: the signalling server refused the session
  * - `internal`: anything else
  */
-export type SessionEndReason = (typeof REASONS)[number];
+export type SessionEndReason =
+  | "closed"
+  | "peer-gone"
+  | "timeout"
+  | "stalled"
+  | "ice-failed"
+  | "dtls-failed"
+  | "fingerprint-mismatch"
+  | "bad-description"
+  | "no-common-codec"
+  | "signalling-lost"
+  | "refused"
+  | "internal";
 
 /** The end of a session. */
 export interface SessionEnd {
@@ -51,7 +48,7 @@ export function endFromWire(text: string | null): SessionEnd {
     return { reason: "closed", message: "the other side ended the session", isRemote: true };
   }
   const [nick = "", ...words] = text.split(": ");
-  const reason = REASONS.find((known) => known === nick);
+  const reason = NICKS.find((known) => known === nick);
   if (!reason) return { reason: "internal", message: text, isRemote: true };
   return { reason, message: words.join(": ") || nick, isRemote: true };
 }
@@ -60,3 +57,18 @@ export function endFromWire(text: string | null): SessionEnd {
 export function endToWire({ reason, message }: SessionEnd): string | null {
   return reason === "closed" ? null : `${reason}: ${message}`;
 }
+
+/** Reasons that another side may give; the server itself gives `refused`, and in other words. */
+const NICKS: readonly SessionEndReason[] = [
+  "closed",
+  "peer-gone",
+  "timeout",
+  "stalled",
+  "ice-failed",
+  "dtls-failed",
+  "fingerprint-mismatch",
+  "bad-description",
+  "no-common-codec",
+  "signalling-lost",
+  "internal",
+];

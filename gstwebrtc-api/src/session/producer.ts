@@ -137,9 +137,14 @@ export class ProducerSession extends TypedEventTarget<ProducerSessionEvents> {
     this.#setState(SessionState.streaming);
     if (this.#consumerId === null || this.#isInvitationSent) return;
     this.#isInvitationSent = this.#context.send({ type: "startSession", peerId: this.#consumerId });
-    if (!this.#isInvitationSent) {
-      this.dispatchEvent(errorEvent("cannot send session request to specified consumer"));
-    }
+    if (!this.#isInvitationSent) this.dispatchEvent(errorEvent(INVITATION_FAILED));
+  }
+
+  /** @internal The server refused something; true if that was the invitation. */
+  invitationRefused(error: Error): boolean {
+    const isMine = this.#isInvitationSent && this.#consumerId !== null && error.message.includes(this.#consumerId);
+    if (isMine) this.dispatchEvent(errorEvent(INVITATION_FAILED, error));
+    return isMine;
   }
 
   /** @internal A consumer wants the stream. */
@@ -187,6 +192,8 @@ export class ProducerSession extends TypedEventTarget<ProducerSessionEvents> {
     this.dispatchEvent(new Event("stateChanged"));
   }
 }
+
+const INVITATION_FAILED = "cannot send session request to specified consumer";
 
 /** How the client sessions of a closed producer session end; the server tells the consumers. */
 const WITHDRAWN: SessionEnd = Object.freeze({

@@ -202,7 +202,7 @@ export abstract class WebRTCSession<
   /** Tells the machine what happened and does what it says. */
   protected feedLiveness(input: LivenessInput): void {
     if (this.#state === SessionState.closed) return;
-    const action = this.#liveness.handle(Date.now(), input, this.#isAttached);
+    const action = this.#liveness.handle(performance.now(), input, this.#isAttached);
     if (action?.kind === "end") {
       const isIce = action.reason === "ice-failed";
       this.fail(action.reason, isIce ? ICE_FAILED : action.message, isIce ? new Error(action.message) : undefined);
@@ -223,7 +223,7 @@ export abstract class WebRTCSession<
     clearTimeout(this.#timer);
     const { deadline } = this.#liveness;
     if (deadline === Infinity) return;
-    this.#timer = setTimeout(() => this.feedLiveness("tick"), Math.max(0, deadline - Date.now()));
+    this.#timer = setTimeout(() => this.feedLiveness("tick"), Math.max(0, deadline - performance.now()));
   }
 
   /**

@@ -37,7 +37,7 @@ beforeEach(() => {
   FakeWebSocket.all.length = 0;
   FakePeerConnection.all.length = 0;
   FakePeerConnection.failure = null;
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date", "performance"] });
 });
 
 afterEach(() => {

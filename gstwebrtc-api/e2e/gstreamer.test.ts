@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: MPL-2.0
+/** The browser and the elements: `webrtcsink` is watched and controlled, `webrtcsrc` is sent to. */
+
+import { fileURLToPath } from "node:url";
+import type { Browser, Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { openBrowser, openPage, waitForFrames } from "./support/browser.js";
+import { openHarness } from "./support/harness.js";
+import { distFolder, gstreamerEnvironment, hasElement, python } from "./support/paths.js";
+import { Program, until } from "./support/program.js";
+import { freePort, SignallingServer, startWebServer } from "./support/servers.js";
+
+/** Colours of `videotestsrc pattern=smpte75`, left to right. */
+const BARS = [
+  [191, 191, 191],
+  [191, 191, 0],
+  [0, 191, 191],
+  [0, 191, 0],
+  [191, 0, 191],
+  [191, 0, 0],
+  [0, 0, 191],
+] as const;
+
+let browser: Browser;
+let web: Awaited<ReturnType<typeof startWebServer>>;
+let signalling: SignallingServer;
+let programs: Program[] = [];
+
+beforeAll(async () => {
+  web = await startWebServer();
+  browser = await openBrowser();
+});
+
+afterAll(async () => {
+  await browser.close();
+  await web.stop();
+});
+
+beforeEach(async () => {
+  signalling = await SignallingServer.start();
+});
+
+afterEach(async () => {
+  await Promise.all(browser.contexts().map((context) => context.close()));
+  await Promise.all(programs.map((program) => program.stop()));
+  programs = [];
+  await signalling.kill();
+});
+
+function launch(...pipeline: string[]): Program {
+  const program = new Program("gst-launch-1.0", pipeline, gstreamerEnvironment);
+  programs.push(program);
+  return program;
+}
+
+function launchSink(...properties: string[]): Program {
+  const uri = `signaller::uri=${signalling.url}`;
+  const video = "videotestsrc is-live=true pattern=smpte75 ! video/x-raw,width=640,height=360,framerate=30/1 ! ws.";
+  const audio = "audiotestsrc is-live=true ! ws.";
+  return launch("webrtcsink", "name=ws", uri, "meta=meta,name=bars", ...properties, ...`${video} ${audio}`.split(" "));
+}
+
+function open(name: string): Promise<Page> {
+  return openHarness(browser, web.url, signalling.url, name);
+}
+
+async function watchBars(name = "viewer"): Promise<Page> {
+  const viewer = await open(name);
+  await viewer.evaluate(() => window.watch("bars"));
+  await waitForFrames(viewer);
+  return viewer;
+}
+
+/** Colours in the middle of each of the seven bars. */
+function barsOf(page: Page): Promise<number[][]> {
+  return page.evaluate(() => {
+    const video = document.querySelector("video");
+    const canvas = Object.assign(document.createElement("canvas"), { width: 700, height: 100 });
+    const context = canvas.getContext("2d");
+    if (!video || !context) return [];
+    context.drawImage(video, 0, 0, 700, 100);
+    return [0, 1, 2, 3, 4, 5, 6].map((bar) => [...context.getImageData(bar * 100 + 50, 30, 1, 1).data].slice(0, 3));
+  });
+}
+
+describe.skipIf(!hasElement("webrtcsink"))("webrtcsink", () => {
+  it("is seen in the right colours and heard", async () => {
+    launchSink();
+    const viewer = await watchBars();
+    const bars = await barsOf(viewer);
+    for (const [index, expected] of BARS.entries()) {
+      for (const [part, value] of expected.entries()) {
+        expect(Math.abs((bars[index]?.[part] ?? 999) - value), `bar ${index}: ${String(bars[index])}`).toBeLessThan(60);
+      }
+    }
+    await until("a sound", 30_000, () =>
+      viewer.evaluate(async () => ((await window.session.getStatistics())?.audio?.level ?? 0) > 0.1),
+    );
+  });
+
+  it("serves two viewers at once, and goes on with one", async () => {
+    launchSink();
+    const first = await watchBars("first");
+    const second = await watchBars("second");
+    await first.evaluate(() => window.session.close());
+    await waitForFrames(second, 60);
+  });
+
+  it("answers a viewer's own offer", async () => {
+    launchSink();
+    const viewer = await open("viewer");
+    await viewer.evaluate(() => window.watch("bars", { offerToReceiveVideo: true, offerToReceiveAudio: true }));
+    await waitForFrames(viewer);
+  });
+
+  it("that ends is told of with a reason", async () => {
+    const sink = launchSink();
+    const viewer = await watchBars();
+    await sink.stop("SIGINT");
+    const end = await until("the end", 30_000, () => viewer.evaluate(() => window.session.endReason));
+    expect(end.isRemote).toBe(true);
+    await until("the list to be empty", 20_000, () =>
+      viewer.evaluate(() => window.api.getAvailableProducers().length === 0),
+    );
+  });
+
+  it("plays on while the signalling server is killed and started again", async () => {
+    launchSink();
+    const viewer = await watchBars();
+    await signalling.kill();
+    await until("the loss", 20_000, () => viewer.evaluate(() => !window.api.isConnected));
+    await waitForFrames(viewer, 90);
+    await signalling.restart();
+    await until("the sink to be back", 40_000, () =>
+      viewer.evaluate(() => window.api.getAvailableProducers().length === 1),
+    );
+    await waitForFrames(viewer);
+    expect(await viewer.evaluate(() => window.session.endReason)).toBeNull();
+    await watchBars("late viewer");
+  });
+
+  it("serves the page itself", async () => {
+    const port = await freePort();
+    const address = `http://127.0.0.1:${port}`;
+    launchSink("run-web-server=true", `web-server-directory=${distFolder}`, `web-server-host-addr=${address}`);
+    await until("the page", 30_000, () => fetch(address).then(({ ok }) => ok).catch(() => false));
+    const { page, problems } = await openPage(browser, `${address}/?signalling=${signalling.url}`);
+    await page.getByRole("button", { name: "Watch bars" }).click();
+    await waitForFrames(page);
+    expect(problems).toEqual([]);
+  });
+
+  it.each(["enable-data-channel-navigation", "enable-control-data-channel"])(
+    "gets what the user does as navigation events with %s",
+    async (property) => {
+      const script = fileURLToPath(new URL("support/navigation.py", import.meta.url));
+      const sink = new Program(python, [script, signalling.url, "bars", property], gstreamerEnvironment);
+      programs.push(sink);
+      const viewer = await watchBars();
+      await viewer.waitForFunction(() => window.session.remoteController?.rtcDataChannel?.readyState === "open");
+      await viewer.evaluate(() => window.session.remoteController?.attachVideoElement(document.querySelector("video")));
+      const box = await viewer.locator("video").boundingBox();
+      await viewer.mouse.move((box?.x ?? 0) + 160, (box?.y ?? 0) + 90);
+      await viewer.mouse.down();
+      await viewer.mouse.up();
+      await viewer.keyboard.press("ArrowUp");
+      await viewer.keyboard.press("Control+a");
+      await viewer.mouse.wheel(0, 120);
+      await sink.waitFor(/event=\(string\)mouse-scroll/);
+      const print = sink.output;
+      expect(print).toMatch(/mouse-move, .*pointer_x=\(double\)160, pointer_y=\(double\)90/);
+      expect(print).toMatch(/mouse-button-press, button=\(int\)1, pointer_x=\(double\)160/);
+      expect(print).toMatch(/mouse-button-release, button=\(int\)1/);
+      expect(print).toMatch(/key-press, key=\(string\)Up/);
+      expect(print).toMatch(/key-press, key=\(string\)a, .*control-mask/);
+      expect(print).toMatch(/mouse-scroll, .*delta_pointer_y=\(double\)-120/);
+    },
+  );
+});
+
+describe.skipIf(!hasElement("webrtcsrc"))("webrtcsrc", () => {
+  it.each(["VP8", "H264"])("gets the frames of a browser's camera as %s", async (codec) => {
+    const camera = await open("camera");
+    await camera.evaluate((wanted) => window.capture({ codecs: [wanted] }), codec);
+    const id = await camera.evaluate(() => window.api.clientId);
+    const source = launch(
+      ...["webrtcsrc", "name=src", `signaller::uri=${signalling.url}`, `signaller::producer-peer-id=${id}`],
+      ...["src.", "!", "video/x-raw", "!", "videoconvert", "!", "identity", "eos-after=60", "!", "fakesink"],
+    );
+    await until("the camera to send", 60_000, () => camera.evaluate(() => window.producer.clients.length === 1));
+    await source.waitFor(/Got EOS from element/);
+  });
+
+  it("as a passive consumer is sent to when it is invited", async () => {
+    const source = launch(
+      ...["webrtcsrc", "name=src", `signaller::uri=${signalling.url}`],
+      ...["src.", "!", "video/x-raw", "!", "videoconvert", "!", "identity", "eos-after=30", "!", "fakesink"],
+    );
+    const camera = await open("camera");
+    await camera.evaluate(() => window.connected());
+    await until("the consumer", 30_000, () => camera.evaluate(() => window.api.getAvailableConsumers().length === 1));
+    await camera.evaluate(async () => {
+      const stream = await navigator.mediaDevices.getUserMedia({ video: true });
+      const consumer = window.api.getAvailableConsumers()[0]?.id ?? "";
+      window.api.createProducerSessionForConsumer(stream, consumer)?.start();
+    });
+    await source.waitFor(/Got EOS from element/);
+  });
+
+  it("goes on when the track is replaced", async () => {
+    const camera = await open("camera");
+    await camera.evaluate(() => window.capture());
+    const id = await camera.evaluate(() => window.api.clientId);
+    const source = launch(
+      ...["webrtcsrc", "name=src", `signaller::uri=${signalling.url}`, `signaller::producer-peer-id=${id}`],
+      ...["src.", "!", "video/x-raw", "!", "videoconvert", "!", "identity", "eos-after=200", "!", "fakesink"],
+    );
+    await until("the camera to send", 60_000, () => camera.evaluate(() => window.producer.clients.length === 1));
+    await camera.evaluate(async () => {
+      const next = await navigator.mediaDevices.getUserMedia({ video: { width: 320, height: 240 } });
+      const [previous] = window.producer.stream.getVideoTracks();
+      const [track] = next.getVideoTracks();
+      if (previous && track) await window.producer.replaceTrack(previous, track);
+    });
+    await source.waitFor(/Got EOS from element/, 90_000);
+  });
+});
