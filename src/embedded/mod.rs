@@ -5,3 +5,5 @@
 //! are gone when the change that stops them returns.
 
 pub(crate) mod signalling;
+#[cfg(feature = "web_server")]
+pub(crate) mod web;

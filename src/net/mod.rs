@@ -4,7 +4,7 @@
 //! `backoff.rs` is pure; the rest runs on the [`runtime`](crate::runtime). Nothing here knows a protocol.
 
 pub(crate) mod backoff;
-#[cfg(feature = "wish")]
+#[cfg(feature = "http_server")]
 pub(crate) mod http;
 pub(crate) mod tls;
 pub(crate) mod websocket;

@@ -12,6 +12,7 @@ use super::BaseWebRTCSink;
 use super::encode::BranchPool;
 use super::host::SinkHost;
 use super::imp::CAT;
+use super::web_server;
 use crate::end_reason::{EndReason, SessionEndReason};
 use crate::gst_ext::make;
 use crate::signaller::SignallableExt;
@@ -30,6 +31,7 @@ pub(super) fn before(
     match transition {
         gst::StateChange::NullToReady => check_elements(sink),
         gst::StateChange::ReadyToPaused => {
+            web_server::start(sink)?;
             prepare(sink);
             Ok(())
         }
@@ -145,6 +147,7 @@ fn wind_up(sink: &BaseWebRTCSink) {
     for stream in sink.imp().state().streams() {
         stream.stop();
     }
+    web_server::stop(sink);
 }
 
 /// Releasing a session takes 3 to 10 ms (measured). The element promises NULL within 5 s whatever a peer does, of

@@ -29,6 +29,7 @@ mod session;
 mod settings;
 mod signals;
 mod state;
+mod web_server;
 
 use gst::glib;
 use gst::subclass::prelude::*;

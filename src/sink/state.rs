@@ -42,6 +42,9 @@ pub(super) struct State {
     pub(super) pool: Option<BranchPool>,
     /// The STUN server of this run, its name looked up early.
     pub(super) stun: Option<Arc<StunServer>>,
+    /// The web server of this run.
+    #[cfg(feature = "web_server")]
+    pub(super) web_server: Option<crate::embedded::web::WebServer>,
 }
 
 impl State {

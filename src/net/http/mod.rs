@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
-//! HTTP beneath WHIP and WHEP: a client and a server, both on existing stacks (reqwest, hyper), both bounded in time and size.
+//! HTTP beneath WHIP, WHEP and the embedded web server: a client and a server, both on existing stacks (reqwest, hyper),
+//! both bounded in time and size.
 //!
 //! Nothing here knows what is said; the protocols are in `signallers::wish`. Everything runs on the process's runtime.
 
+#[cfg(feature = "wish")]
 pub(crate) mod client;
 pub(crate) mod server;
 
