@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { openBrowser, waitForFrames } from "./support/browser.js";
 import { openHarness } from "./support/harness.js";
 import { until } from "./support/program.js";
+import { CuttableNetwork } from "./support/relay.js";
 import { SignallingServer, startWebServer } from "./support/servers.js";
 
 let browser: Browser;
@@ -135,6 +136,40 @@ describe("sending", () => {
     await waitForFrames(viewer);
     const figures = await viewer.evaluate(() => window.session.getStatistics());
     expect(figures?.video?.codec).toBe(codec);
+  });
+});
+
+describe("a network that fails", () => {
+  it("and returns brings the media back in the same session", async () => {
+    const camera = await open("camera");
+    await camera.evaluate(() => window.capture());
+    const network = new CuttableNetwork();
+    const viewer = await openHarness(browser, web.url, signalling.url, "viewer", (page) => network.join(page));
+    await viewer.evaluate(() => window.watch("camera"));
+    await waitForFrames(viewer);
+    const before = await viewer.evaluate(() => [window.session.sessionId, window.session.connectivity]);
+    network.setCut(true);
+    await until("the gap", 60_000, () => viewer.evaluate(() => window.session.connectivity === "recovering"));
+    await until("an offer that restarts ICE", 60_000, () => network.offers > 1);
+    network.setCut(false);
+    await until("the connection", 60_000, () => viewer.evaluate(() => window.session.connectivity === "connected"));
+    await waitForFrames(viewer);
+    expect(await viewer.evaluate(() => [window.session.sessionId, window.session.connectivity])).toEqual(before);
+    await network.close();
+  });
+
+  it("and stays away ends the session with a reason", async () => {
+    const camera = await open("camera");
+    await camera.evaluate(() => window.capture());
+    const network = new CuttableNetwork();
+    const viewer = await openHarness(browser, web.url, signalling.url, "viewer", (page) => network.join(page));
+    await viewer.evaluate(() => window.watch("camera"));
+    await waitForFrames(viewer);
+    await signalling.kill();
+    network.setCut(true);
+    const end = await until("the end", 90_000, () => viewer.evaluate(() => window.session.endReason));
+    expect(end.reason).toBe("ice-failed");
+    await network.close();
   });
 });
 

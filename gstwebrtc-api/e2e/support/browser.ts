@@ -11,10 +11,15 @@ export function openBrowser(flags: readonly string[] = []): Promise<Browser> {
 }
 
 /** Opens a page whose errors fail the test that looks at `problems`. */
-export async function openPage(browser: Browser, url: string): Promise<{ page: Page; problems: string[] }> {
+export async function openPage(
+  browser: Browser,
+  url: string,
+  prepare?: (page: Page) => Promise<void>,
+): Promise<{ page: Page; problems: string[] }> {
   const context = await browser.newContext({ ignoreHTTPSErrors: true });
   const page = await context.newPage();
   const problems: string[] = [];
+  await prepare?.(page);
   page.on("pageerror", (error) => problems.push(error.message));
   await page.goto(url);
   return { page, problems };

@@ -28,9 +28,15 @@ declare global {
 }
 
 /** Opens the harness as a client of a signalling server. */
-export async function openHarness(browser: Browser, web: string, signalling: string, name: string): Promise<Page> {
+export async function openHarness(
+  browser: Browser,
+  web: string,
+  signalling: string,
+  name: string,
+  prepare?: (page: Page) => Promise<void>,
+): Promise<Page> {
   const query = new URLSearchParams({ signalling, name, version });
-  const { page } = await openPage(browser, `${web}/e2e/harness.html?${query.toString()}`);
+  const { page } = await openPage(browser, `${web}/e2e/harness.html?${query.toString()}`, prepare);
   await page.waitForSelector("body[data-ready]");
   return page;
 }
