@@ -58,6 +58,13 @@ impl Catalogue {
         Self { entries }
     }
 
+    /// The same with other encoders for one codec.
+    #[cfg(test)]
+    pub(crate) fn with_encoders(mut self, codec: Codec, encoders: Vec<gst::ElementFactory>) -> Self {
+        self.entries.entry(codec).or_default().encoders = encoders;
+        self
+    }
+
     /// Encoders of `codec`, best rank first; empty for a raw payload, which needs none.
     pub(crate) fn encoders(&self, codec: Codec) -> &[gst::ElementFactory] {
         self.entries

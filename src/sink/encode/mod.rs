@@ -5,19 +5,42 @@
 //! caps. [`BranchPool`] is the whole surface: input goes in by [`BranchPool::push_input`], a consumer comes in by
 //! [`BranchPool::attach`] and leaves by dropping its [`Attachment`]. Nothing is encoded while nobody is attached.
 //!
-//! - [`sharing`]: pure; who shares an encoder, and at which bitrate.
+//! - `sharing`: pure; who shares an encoder, and at which bitrate.
 //! - `switch`: pure; how a consumer changes branches without a frame lost or doubled.
 //! - `keyframes`: pure; how requests of many consumers become few key frames.
-//! - `mitigation`: pure; size and frame rate that suit a bitrate.
-//! - `tap`, `branch`, `chain`, `convert`: the pipelines that carry these decisions out.
-//! - `worker`: the one thread per pool that makes, moves and stops branches.
+//! - `candidates`, `meter`, `mitigation`: pure; which encoder next, what left it, size and rate that suit a bitrate.
+//! - `chain`, `convert`: the elements. `pipeline`, `branch`: one running branch. `tap`: one consumer's end of it.
+//! - `worker`: the one thread of a pool. `registry`, `lifecycle`: what it does. `state`: what all threads share.
+//!
+//! A frame crosses two threads: the one that pushes input, and the branch's own, which encodes and hands the result
+//! to every consumer's appsrc.
 //!
 //! Payloading, header extensions and everything else that differs per consumer belong to the session.
 
+mod branch;
+mod candidates;
+pub(super) mod chain;
+mod convert;
 mod host;
+mod keyframes;
+mod keysource;
+mod lifecycle;
+mod meter;
+mod mitigation;
+mod pipeline;
 mod pool;
+mod registry;
 mod request;
+mod sharing;
 mod snapshot;
+mod state;
+mod switch;
+mod tap;
+mod timeline;
+mod worker;
+
+#[cfg(test)]
+mod tests;
 
 pub(crate) use host::{BranchFailure, BranchHost, EncodeSettings, Mitigation};
 pub(crate) use pool::{Attachment, BranchPool};

@@ -1,89 +1,254 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The surface of encoding: streams in, consumers on and off.
+//!
+//! Everything but input goes through the worker; [`BranchPool::push_input`] is the one hot path and touches only the
+//! list of feeds.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Sender, channel, sync_channel};
+use std::thread::ThreadId;
+use std::time::Duration;
 
 use congestion::units::Bitrate;
 
+use super::state::Shared;
+use super::tap::Tap;
+use super::timeline::on_running_time;
+use super::worker::{self, Command};
 use super::{AttachRequest, BranchError, BranchHost, BranchId, BranchSnapshot, StreamId};
+use crate::codec::{Catalogue, EncoderControl, catalogue};
 
-/// All branches of one element. Clones are the same pool.
+/// All branches of one element. Clones are the same pool; with the last one everything stops.
 #[derive(Clone)]
 pub(crate) struct BranchPool {
-    _host: Arc<dyn BranchHost>,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shared: Arc<Shared>,
+    commands: Sender<Command>,
+    worker: Option<ThreadId>,
 }
 
 impl BranchPool {
     /// An empty pool for an element.
     pub(crate) fn new(host: Arc<dyn BranchHost>) -> Self {
-        Self { _host: host }
+        Self::with_catalogue(host, catalogue())
     }
 
-    /// Adds a consumer. Blocks while a branch is made, some milliseconds: not for a streaming thread. Nothing reaches
-    /// the consumer before [`Attachment::set_flowing`].
+    /// One that takes its encoders from elsewhere.
+    pub(super) fn with_catalogue(host: Arc<dyn BranchHost>, catalogue: &'static Catalogue) -> Self {
+        let shared = Shared::new(host, catalogue);
+        let (commands, receiver) = channel();
+        let (for_worker, sender) = (shared.clone(), commands.clone());
+        let spawned = std::thread::Builder::new()
+            .name("encode-pool".to_owned())
+            .spawn(move || worker::run(for_worker, &receiver, sender));
+        // A process out of threads gets a pool that refuses everybody: the receiver is gone.
+        let worker = spawned.ok().map(|handle| handle.thread().id());
+        Self {
+            inner: Arc::new(Inner {
+                shared,
+                commands,
+                worker,
+            }),
+        }
+    }
+
+    /// Adds a consumer. Blocks while a branch is made, some milliseconds: not for a streaming thread, and not for a
+    /// handler that the pool called. Nothing reaches the consumer before [`Attachment::set_flowing`].
     ///
     /// # Errors
     /// [`BranchError`] says what was tried. An encoder that fails later is replaced by the next one; when none is left
     /// the host hears of it by `branch_failed`.
-    pub(crate) fn attach(&self, _request: AttachRequest) -> Result<Attachment, BranchError> {
-        Err(BranchError::ShutDown)
+    pub(crate) fn attach(&self, request: AttachRequest) -> Result<Attachment, BranchError> {
+        let (reply, answer) = sync_channel(1);
+        self.inner
+            .commands
+            .send(Command::Attach(Box::new(request), reply))
+            .map_err(|_| BranchError::ShutDown)?;
+        let tap = answer.recv().map_err(|_| BranchError::ShutDown)??;
+        let (shared, commands) = (self.inner.shared.clone(), self.inner.commands.clone());
+        Ok(Attachment {
+            tap,
+            shared,
+            commands,
+        })
     }
 
     /// A stream has these caps from its next buffer on; also how a stream becomes known. Running branches follow.
-    pub(crate) fn input_caps_changed(&self, _stream: &StreamId, _caps: &gst::Caps) {}
+    pub(crate) fn input_caps_changed(&self, stream: &StreamId, caps: &gst::Caps) {
+        self.inner.shared.inputs().entry(stream.clone()).or_default().caps = Some(caps.clone());
+        self.inner.tell(Command::InputCaps(stream.clone()));
+    }
 
     /// Latency of everything before the pad, as its latency query gives it.
-    pub(crate) fn input_latency_changed(&self, _stream: &StreamId, _latency: gst::ClockTime) {}
+    pub(crate) fn input_latency_changed(&self, stream: &StreamId, latency: gst::ClockTime) {
+        self.inner
+            .shared
+            .inputs()
+            .entry(stream.clone())
+            .or_default()
+            .latency = latency;
+        self.inner.tell(Command::InputLatency(stream.clone()));
+    }
 
     /// Hands one buffer of input to every branch of the stream. For the streaming thread: never blocks.
-    pub(crate) fn push_input(&self, _stream: &StreamId, _sample: &gst::Sample) {}
+    pub(crate) fn push_input(&self, stream: &StreamId, sample: &gst::Sample) {
+        let (feeds, last) = {
+            let inputs = self.inner.shared.inputs();
+            match inputs.get(stream) {
+                Some(input) if !input.feeds.is_empty() => (input.feeds.clone(), input.last),
+                _ => return,
+            }
+        };
+        let Some((sample, time)) = on_running_time(sample, last) else {
+            return;
+        };
+        for appsrc in feeds.values() {
+            // Refused only by a branch that is stopping.
+            let _ = appsrc.push_sample(&sample);
+        }
+        if let Some(input) = self.inner.shared.inputs().get_mut(stream) {
+            input.last = time;
+        }
+    }
 
     /// The input ended: what is being encoded is finished, then consumers get EOS.
-    pub(crate) fn end_of_stream(&self, _stream: &StreamId) {}
+    pub(crate) fn end_of_stream(&self, stream: &StreamId) {
+        let feeds = {
+            let mut inputs = self.inner.shared.inputs();
+            let Some(input) = inputs.get_mut(stream) else {
+                return;
+            };
+            input.is_ended = true;
+            input.feeds.clone()
+        };
+        for appsrc in feeds.values() {
+            // Refused only by a branch that is stopping.
+            let _ = appsrc.end_of_stream();
+        }
+    }
 
     /// The pad is gone; its branches stop and its attachments fall silent.
-    pub(crate) fn remove_stream(&self, _stream: &StreamId) {}
+    pub(crate) fn remove_stream(&self, stream: &StreamId) {
+        self.inner.shared.inputs().remove(stream);
+        self.inner.tell(Command::RemoveStream(stream.clone()));
+    }
 
     /// The element has another clock or base time, after a pause or for want of the old clock.
-    pub(crate) fn clock_changed(&self) {}
+    pub(crate) fn clock_changed(&self) {
+        self.inner.tell(Command::ClockChanged);
+    }
+
+    /// Settings that matter to encoding changed; noticed within a second without this.
+    pub(crate) fn settings_changed(&self) {
+        regroup(&self.inner.shared, &self.inner.commands);
+    }
 
     /// What statistics show.
     pub(crate) fn snapshot(&self) -> Vec<BranchSnapshot> {
-        Vec::new()
+        self.inner.shared.snapshot()
     }
 
     /// Stops everything and refuses newcomers. Returns when all branches are down, or after two seconds.
-    pub(crate) fn shutdown(&self) {}
+    pub(crate) fn shutdown(&self) {
+        self.inner.quit();
+    }
 }
 
-/// A consumer's hold on the encoded form of one stream. Dropping it lets go; the last one out stops the branch.
+impl Inner {
+    fn tell(&self, command: Command) {
+        // Refused only after shutdown, when nothing is left that could follow.
+        let _ = self.commands.send(command);
+    }
+
+    fn quit(&self) {
+        let (done, stopped) = sync_channel(1);
+        let is_told = self.commands.send(Command::Quit(done)).is_ok();
+        let is_worker = self.worker == Some(std::thread::current().id());
+        if is_told && !is_worker {
+            // A driver that hangs must not hang the element as well.
+            let _ = stopped.recv_timeout(MAX_SHUTDOWN);
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.quit();
+    }
+}
+
+/// A consumer's hold on the encoded form of one stream. Dropping it lets go: nothing is pushed any more when that
+/// returns, and the last one out stops the branch.
 pub(crate) struct Attachment {
-    branch: BranchId,
+    tap: Arc<Tap>,
+    shared: Arc<Shared>,
+    commands: Sender<Command>,
 }
 
 impl Attachment {
     /// What the consumer's congestion controller allows now.
-    pub(crate) fn set_target(&self, _target: Bitrate) {}
+    pub(crate) fn set_target(&self, target: Bitrate) {
+        let is_new = self
+            .shared
+            .state()
+            .members
+            .get_mut(&self.tap.id())
+            .is_some_and(|member| std::mem::replace(&mut member.target, target) != target);
+        if is_new {
+            regroup(&self.shared, &self.commands);
+        }
+    }
 
     /// What the encoder that feeds the consumer is set to; `None` where nothing is controlled.
     pub(crate) fn bitrate(&self) -> Option<Bitrate> {
-        None
+        self.control().and_then(|control| control.bitrate())
     }
 
     /// The consumer needs a key frame. Requests are merged, never lost. A force-key-unit event that reaches the
     /// appsrc's source pad does the same.
-    pub(crate) fn request_key_frame(&self) {}
+    pub(crate) fn request_key_frame(&self) {
+        self.tap.request_key_frame();
+    }
 
     /// Whether samples may reach the consumer. Starts as `false`; turning it on asks for a key frame to begin with.
-    pub(crate) fn set_flowing(&self, _flowing: bool) {}
+    pub(crate) fn set_flowing(&self, flowing: bool) {
+        self.tap.set_flowing(flowing);
+    }
 
     /// The encoder that feeds the consumer now; `None` for input that came encoded.
     pub(crate) fn encoder(&self) -> Option<gst::Element> {
-        None
+        self.control().map(|control| control.encoder().clone())
     }
 
-    /// The branch that feeds the consumer now.
-    pub(crate) fn branch_id(&self) -> BranchId {
-        self.branch
+    /// The branch the consumer belongs to; `None` once its stream is gone or has failed.
+    pub(crate) fn branch_id(&self) -> Option<BranchId> {
+        self.shared.branch_of(self.tap.id()).map(|branch| branch.id())
+    }
+
+    fn control(&self) -> Option<EncoderControl> {
+        self.shared.branch_of(self.tap.id())?.control()
     }
 }
+
+impl Drop for Attachment {
+    fn drop(&mut self) {
+        self.tap.close();
+        // Refused only when the pool is gone, and all members with it.
+        let _ = self.commands.send(Command::Detach(self.tap.id()));
+    }
+}
+
+/// Has consumers regrouped; many changes of targets make one regrouping.
+fn regroup(shared: &Shared, commands: &Sender<Command>) {
+    if !shared.regroup_pending.swap(true, Ordering::AcqRel) {
+        // Refused only when the pool is gone.
+        let _ = commands.send(Command::Regroup);
+    }
+}
+
+/// What an element may spend here of the five seconds it has for going to NULL.
+const MAX_SHUTDOWN: Duration = Duration::from_secs(2);

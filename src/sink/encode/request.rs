@@ -53,8 +53,8 @@ pub(crate) struct AttachRequest {
     pub(crate) consumer_id: String,
     /// Its session.
     pub(crate) session_id: String,
-    /// Where encoded samples go; the pool sets its queue limits and latency, the session owns the rest. Timestamps
-    /// are running times of the shared clock and base time.
+    /// Where encoded samples go, not started yet: the pool makes it live, in time format, with limits and latency.
+    /// Timestamps are running times of the shared clock and base time.
     pub(crate) appsrc: gst_app::AppSrc,
     /// What the consumer's congestion controller allows at first.
     pub(crate) target: Bitrate,

@@ -1,0 +1,638 @@
+// SPDX-License-Identifier: MPL-2.0
+//! How one consumer changes from one branch to another without a frame lost or doubled. Pure: frames of both
+//! branches go in, what to forward and which key frames to ask for comes out.
+//!
+//! Both encoders see the same input on the same clock. The new one is asked for a key frame at a time T a little
+//! ahead. The old one delivers what is before T; later frames of it are held until the new one's key frame, at
+//! K ≥ T, is there. Then the old one delivers what is before K, and once it has come that far the new one takes over
+//! with K. Where an encoder cannot do that the cut is tried without a date, and in the end made wherever a key frame
+//! comes.
+
+use std::collections::VecDeque;
+
+use super::BranchId;
+
+/// One encoded frame.
+#[derive(Debug)]
+pub(super) struct Frame<P> {
+    /// Running time on the clock all branches share.
+    pub(super) time: gst::ClockTime,
+    /// Whether a decoder can begin here.
+    pub(super) is_key: bool,
+    /// The frame itself.
+    pub(super) payload: P,
+}
+
+/// What a frame or a decision leads to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Effect<P> {
+    /// Goes to the consumer.
+    Forward(P),
+    /// The branch's encoder should make a key frame, at that running time or as soon as it can.
+    AskKey(BranchId, Option<gst::ClockTime>),
+    /// The consumer has left this branch.
+    Left(BranchId),
+}
+
+/// What reaches one consumer.
+#[derive(Debug)]
+pub(super) struct Switch<P> {
+    flowing: bool,
+    state: State<P>,
+}
+
+#[derive(Debug)]
+enum State<P> {
+    /// No branch yet.
+    Unplaced,
+    /// Nothing was forwarded yet: begins at the next key frame.
+    Joining(BranchId),
+    /// Everything of this branch is forwarded.
+    Steady(BranchId),
+    /// On the way from one to another.
+    Moving(Move<P>),
+}
+
+#[derive(Debug)]
+struct Move<P> {
+    from: BranchId,
+    to: BranchId,
+    phase: Phase,
+    attempt: u32,
+    /// Latest frame of the old branch.
+    latest: gst::ClockTime,
+    /// Frames of the old branch that may be after the cut.
+    held: VecDeque<Frame<P>>,
+    /// Frames of the new branch, from its key frame on.
+    queued: VecDeque<Frame<P>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// The new encoder has not delivered yet; it may be starting.
+    Warming,
+    /// A key frame at this time or later was asked for.
+    Asked(gst::ClockTime),
+    /// The key frame is there: the cut is at its time.
+    Cut(gst::ClockTime),
+    /// The next key frame takes over, whatever its time.
+    Anywhere,
+}
+
+impl<P> Switch<P> {
+    /// A consumer that belongs to no branch yet and gets nothing until [`Switch::set_flowing`].
+    pub(super) const fn new() -> Self {
+        Self {
+            flowing: false,
+            state: State::Unplaced,
+        }
+    }
+
+    /// The branch that is forwarded, or will be.
+    pub(super) const fn branch(&self) -> Option<BranchId> {
+        match &self.state {
+            State::Unplaced => None,
+            State::Joining(branch) | State::Steady(branch) => Some(*branch),
+            State::Moving(moving) => Some(moving.to),
+        }
+    }
+
+    /// A frame of `branch` was encoded.
+    pub(super) fn deliver(&mut self, branch: BranchId, frame: Frame<P>) -> Vec<Effect<P>> {
+        if !self.flowing {
+            return Vec::new();
+        }
+        match &mut self.state {
+            State::Joining(on) if *on == branch && frame.is_key => {
+                self.state = State::Steady(branch);
+                vec![Effect::Forward(frame.payload)]
+            }
+            State::Steady(on) if *on == branch => vec![Effect::Forward(frame.payload)],
+            State::Moving(moving) => {
+                let to = moving.to;
+                let effects = moving.deliver(branch, frame);
+                if effects.iter().any(|effect| matches!(effect, Effect::Left(_))) {
+                    self.state = State::Steady(to);
+                }
+                effects
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Turns the flow on, beginning with a key frame, or off.
+    pub(super) fn set_flowing(&mut self, flowing: bool) -> Vec<Effect<P>> {
+        if self.flowing == flowing {
+            return Vec::new();
+        }
+        self.flowing = flowing;
+        let Some(to) = self.branch() else {
+            return Vec::new();
+        };
+        let mut effects = match std::mem::replace(&mut self.state, State::Joining(to)) {
+            State::Moving(moving) => vec![Effect::Left(moving.from)],
+            _ => Vec::new(),
+        };
+        if flowing {
+            effects.push(Effect::AskKey(to, None));
+        }
+        effects
+    }
+
+    /// The consumer is to be fed by `to`.
+    pub(super) fn move_to(&mut self, to: BranchId) -> Vec<Effect<P>> {
+        if self.branch() == Some(to) {
+            return Vec::new();
+        }
+        match std::mem::replace(&mut self.state, State::Joining(to)) {
+            State::Unplaced => self
+                .flowing
+                .then_some(Effect::AskKey(to, None))
+                .into_iter()
+                .collect(),
+            State::Joining(from) => {
+                let mut effects = vec![Effect::Left(from)];
+                effects.extend(self.flowing.then_some(Effect::AskKey(to, None)));
+                effects
+            }
+            State::Steady(from) => {
+                self.state = State::Moving(Move::new(from, to));
+                Vec::new()
+            }
+            State::Moving(moving) => self.change_mind(moving, to),
+        }
+    }
+
+    /// The encoder of `branch` was replaced: its next frames have nothing to do with those before.
+    pub(super) fn restarted(&mut self, branch: BranchId) -> Vec<Effect<P>> {
+        match &mut self.state {
+            State::Steady(on) if *on == branch => self.state = State::Joining(branch),
+            State::Moving(moving) if moving.to == branch => {
+                moving.queued.clear();
+                moving.phase = Phase::Warming;
+                return moving.release_held();
+            }
+            State::Moving(moving) if moving.from == branch => return self.gone(branch),
+            _ => {}
+        }
+        Vec::new()
+    }
+
+    /// `branch` delivers nothing more.
+    pub(super) fn gone(&mut self, branch: BranchId) -> Vec<Effect<P>> {
+        let (from, to) = match &self.state {
+            State::Moving(moving) => (moving.from, moving.to),
+            State::Steady(on) if *on == branch => {
+                self.state = State::Joining(branch);
+                return Vec::new();
+            }
+            _ => return Vec::new(),
+        };
+        if branch == from {
+            self.leave_old(to)
+        } else if branch == to {
+            self.stay_on_old(from)
+        } else {
+            Vec::new()
+        }
+    }
+
+    fn leave_old(&mut self, to: BranchId) -> Vec<Effect<P>> {
+        let State::Moving(mut moving) = std::mem::replace(&mut self.state, State::Joining(to)) else {
+            return Vec::new();
+        };
+        let has_cut = matches!(moving.phase, Phase::Cut(_));
+        let mut effects = if has_cut {
+            moving.finish()
+        } else {
+            moving.release_held()
+        };
+        if has_cut {
+            self.state = State::Steady(to);
+        } else {
+            effects.push(Effect::AskKey(to, None));
+            effects.push(Effect::Left(moving.from));
+        }
+        effects
+    }
+
+    fn stay_on_old(&mut self, from: BranchId) -> Vec<Effect<P>> {
+        match std::mem::replace(&mut self.state, State::Steady(from)) {
+            State::Moving(mut moving) => {
+                let mut effects = moving.release_held();
+                effects.push(Effect::Left(moving.to));
+                effects
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// A move is replaced by another before it was made.
+    fn change_mind(&mut self, mut moving: Move<P>, to: BranchId) -> Vec<Effect<P>> {
+        let mut effects = moving.release_held();
+        effects.push(Effect::Left(moving.to));
+        self.state = if moving.from == to {
+            State::Steady(to)
+        } else {
+            State::Moving(Move::new(moving.from, to))
+        };
+        effects
+    }
+}
+
+impl<P> Move<P> {
+    const fn new(from: BranchId, to: BranchId) -> Self {
+        Self {
+            from,
+            to,
+            phase: Phase::Warming,
+            attempt: 0,
+            latest: gst::ClockTime::ZERO,
+            held: VecDeque::new(),
+            queued: VecDeque::new(),
+        }
+    }
+
+    fn deliver(&mut self, branch: BranchId, frame: Frame<P>) -> Vec<Effect<P>> {
+        if branch == self.from {
+            self.old_frame(frame)
+        } else if branch == self.to {
+            self.new_frame(frame)
+        } else {
+            Vec::new()
+        }
+    }
+
+    fn old_frame(&mut self, frame: Frame<P>) -> Vec<Effect<P>> {
+        self.latest = self.latest.max(frame.time);
+        match self.phase {
+            Phase::Cut(at) if frame.time >= at => self.finish(),
+            Phase::Asked(at) if frame.time >= at => {
+                let waited = frame.time.saturating_sub(at);
+                self.held.push_back(frame);
+                if waited > MAX_HOLD || self.held.len() >= MAX_FRAMES {
+                    self.try_again()
+                } else {
+                    Vec::new()
+                }
+            }
+            _ => vec![Effect::Forward(frame.payload)],
+        }
+    }
+
+    fn new_frame(&mut self, frame: Frame<P>) -> Vec<Effect<P>> {
+        match self.phase {
+            Phase::Warming => self.ask(frame.time),
+            Phase::Asked(at) if frame.is_key && frame.time >= at => self.cut(frame),
+            Phase::Cut(at) => {
+                let old_is_stuck =
+                    frame.time.saturating_sub(at) > MAX_HOLD || self.queued.len() >= MAX_FRAMES;
+                self.queued.push_back(frame);
+                if old_is_stuck { self.finish() } else { Vec::new() }
+            }
+            Phase::Anywhere if frame.is_key => {
+                self.queued.push_back(frame);
+                self.finish()
+            }
+            Phase::Asked(_) | Phase::Anywhere => Vec::new(),
+        }
+    }
+
+    fn ask(&mut self, new_time: gst::ClockTime) -> Vec<Effect<P>> {
+        let latest = self.latest.max(new_time);
+        let (from, at) = match self.attempt {
+            0 => (latest + LEAD, Some(latest + LEAD)),
+            1 => (latest + gst::ClockTime::from_nseconds(1), None),
+            _ => {
+                self.phase = Phase::Anywhere;
+                return vec![Effect::AskKey(self.to, None)];
+            }
+        };
+        self.phase = Phase::Asked(from);
+        vec![Effect::AskKey(self.to, at)]
+    }
+
+    fn cut(&mut self, key: Frame<P>) -> Vec<Effect<P>> {
+        let at = key.time;
+        self.phase = Phase::Cut(at);
+        self.queued.push_back(key);
+        let passed = self.held.iter().any(|frame| frame.time >= at);
+        let mut effects: Vec<_> = self
+            .held
+            .drain(..)
+            .filter(|frame| frame.time < at)
+            .map(|frame| Effect::Forward(frame.payload))
+            .collect();
+        if passed {
+            effects.extend(self.finish());
+        }
+        effects
+    }
+
+    fn try_again(&mut self) -> Vec<Effect<P>> {
+        self.attempt += 1;
+        self.phase = Phase::Warming;
+        self.release_held()
+    }
+
+    fn release_held(&mut self) -> Vec<Effect<P>> {
+        self.held
+            .drain(..)
+            .map(|frame| Effect::Forward(frame.payload))
+            .collect()
+    }
+
+    fn finish(&mut self) -> Vec<Effect<P>> {
+        let mut effects: Vec<_> = self
+            .queued
+            .drain(..)
+            .map(|frame| Effect::Forward(frame.payload))
+            .collect();
+        effects.push(Effect::Left(self.from));
+        effects
+    }
+}
+
+/// How far ahead the key frame is asked for: more than an encoder holds, so that the frame at that time has not
+/// entered it yet (measured: 100 ms gave an exact cut every time).
+const LEAD: gst::ClockTime = gst::ClockTime::from_mseconds(100);
+/// How much media is kept back for a key frame, or for the old branch to come up to it.
+const MAX_HOLD: gst::ClockTime = gst::ClockTime::from_mseconds(300);
+/// The same in frames, for input whose timestamps stand still.
+const MAX_FRAMES: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: BranchId = BranchId(1);
+    const B: BranchId = BranchId(2);
+    const C: BranchId = BranchId(3);
+
+    /// Frames are named by branch and milliseconds.
+    type Named = (BranchId, u64);
+
+    fn frame(branch: BranchId, ms: u64, is_key: bool) -> Frame<Named> {
+        Frame {
+            time: gst::ClockTime::from_mseconds(ms),
+            is_key,
+            payload: (branch, ms),
+        }
+    }
+
+    fn steady(branch: BranchId) -> Switch<Named> {
+        let mut switch = Switch::new();
+        assert!(switch.move_to(branch).is_empty());
+        assert_eq!(switch.set_flowing(true), [Effect::AskKey(branch, None)]);
+        assert_eq!(
+            switch.deliver(branch, frame(branch, 0, true)),
+            [Effect::Forward((branch, 0))]
+        );
+        switch
+    }
+
+    fn forwarded(effects: &[Effect<Named>]) -> Vec<Named> {
+        effects
+            .iter()
+            .filter_map(|e| {
+                if let Effect::Forward(f) = e {
+                    Some(*f)
+                } else {
+                    None
+                }
+            })
+            .collect()
+    }
+
+    /// Runs 30 fps on both, each branch this many frames late, B's key frame where asked for plus `slip` ms.
+    fn play(lag_a: u64, lag_b: u64, slip: u64) -> (Vec<Named>, bool) {
+        let mut switch = steady(A);
+        switch.move_to(B);
+        let (mut out, mut asked, mut left) = (Vec::new(), None, false);
+        for tick in 1..60_u64 {
+            for (branch, lag) in [(A, lag_a), (B, lag_b)] {
+                let Some(ms) = tick.checked_sub(lag).map(|n| n * 33) else {
+                    continue;
+                };
+                let due = asked.is_some_and(|at| ms >= at + slip);
+                let is_key = branch == B && due;
+                if is_key {
+                    asked = None;
+                }
+                let effects = switch.deliver(branch, frame(branch, ms, is_key));
+                out.extend(forwarded(&effects));
+                for effect in &effects {
+                    match effect {
+                        Effect::AskKey(B, Some(at)) => asked = Some(at.mseconds()),
+                        Effect::AskKey(B, None) => asked = Some(ms),
+                        Effect::Left(A) => left = true,
+                        _ => {}
+                    }
+                }
+            }
+        }
+        (out, left)
+    }
+
+    #[test]
+    fn no_frame_is_lost_or_doubled_whoever_is_late() {
+        for (lag_a, lag_b, slip) in [
+            (0, 0, 0),
+            (0, 3, 0),
+            (3, 0, 0),
+            (1, 2, 40),
+            (0, 0, 150),
+            (6, 0, 0),
+        ] {
+            let (out, left) = play(lag_a, lag_b, slip);
+            let times: Vec<u64> = out.iter().map(|(_, ms)| *ms).filter(|ms| *ms > 0).collect();
+            let expected: Vec<u64> = (1..=times.len() as u64).map(|n| n * 33).collect();
+            assert_eq!(times, expected, "lags {lag_a} and {lag_b}, slip {slip}");
+            assert!(
+                left && out.last().unwrap().0 == B,
+                "lags {lag_a} and {lag_b}, slip {slip}"
+            );
+            assert_eq!(
+                out.iter().filter(|(branch, _)| *branch == B).min(),
+                out.iter().find(|(b, _)| *b == B)
+            );
+        }
+    }
+
+    #[test]
+    fn nothing_flows_before_it_may_and_then_begins_with_a_key_frame() {
+        let mut switch = Switch::new();
+        assert!(switch.set_flowing(false).is_empty());
+        switch.move_to(A);
+        assert!(switch.deliver(A, frame(A, 0, true)).is_empty());
+        assert_eq!(switch.set_flowing(true), [Effect::AskKey(A, None)]);
+        assert!(switch.set_flowing(true).is_empty());
+        assert!(switch.deliver(A, frame(A, 33, false)).is_empty());
+        assert!(switch.deliver(B, frame(B, 40, true)).is_empty(), "another branch");
+        assert_eq!(switch.deliver(A, frame(A, 66, true)), [Effect::Forward((A, 66))]);
+        assert_eq!(switch.deliver(A, frame(A, 99, false)), [Effect::Forward((A, 99))]);
+        assert!(switch.set_flowing(false).is_empty());
+        assert!(switch.deliver(A, frame(A, 132, true)).is_empty());
+    }
+
+    #[test]
+    fn one_that_has_seen_nothing_just_changes() {
+        let mut switch: Switch<Named> = Switch::new();
+        switch.move_to(A);
+        assert_eq!(switch.move_to(B), [Effect::Left(A)]);
+        switch.set_flowing(true);
+        assert_eq!(switch.move_to(C), [Effect::Left(B), Effect::AskKey(C, None)]);
+        assert_eq!(switch.branch(), Some(C));
+        assert!(switch.move_to(C).is_empty());
+    }
+
+    #[test]
+    fn a_branch_that_does_not_start_changes_nothing() {
+        let mut switch = steady(A);
+        switch.move_to(B);
+        for n in 1..100 {
+            assert_eq!(
+                switch.deliver(A, frame(A, n * 33, false)),
+                [Effect::Forward((A, n * 33))]
+            );
+        }
+    }
+
+    #[test]
+    fn a_key_frame_that_does_not_come_holds_nothing_up_for_long() {
+        let mut switch = steady(A);
+        switch.move_to(B);
+        let (mut sent, mut asks) = (Vec::new(), Vec::new());
+        for n in 1..120 {
+            let mut effects = switch.deliver(A, frame(A, n * 33, false));
+            effects.extend(switch.deliver(B, frame(B, n * 33, false)));
+            sent.extend(forwarded(&effects));
+            asks.extend(effects.into_iter().filter(|e| matches!(e, Effect::AskKey(..))));
+        }
+        assert_eq!(sent, (1..120).map(|n| (A, n * 33)).collect::<Vec<_>>());
+        assert!(matches!(
+            asks[..],
+            [
+                Effect::AskKey(B, Some(_)),
+                Effect::AskKey(B, None),
+                Effect::AskKey(B, None)
+            ]
+        ));
+        let effects = switch.deliver(B, frame(B, 4000, true));
+        assert_eq!(
+            effects,
+            [Effect::Forward((B, 4000)), Effect::Left(A)],
+            "then anywhere"
+        );
+    }
+
+    #[test]
+    fn an_old_branch_that_stalls_is_left_behind() {
+        let mut switch = steady(A);
+        switch.move_to(B);
+        switch.deliver(B, frame(B, 33, false));
+        assert!(switch.deliver(B, frame(B, 150, true)).is_empty());
+        let mut effects = Vec::new();
+        for n in 5..20 {
+            effects.extend(switch.deliver(B, frame(B, n * 33, false)));
+        }
+        assert_eq!(effects.first(), Some(&Effect::Forward((B, 150))));
+        assert!(effects.contains(&Effect::Left(A)));
+    }
+
+    #[test]
+    fn when_the_old_branch_ends_the_new_one_takes_over() {
+        let mut early = steady(A);
+        early.move_to(B);
+        assert_eq!(early.gone(A), [Effect::AskKey(B, None), Effect::Left(A)]);
+        assert_eq!(early.deliver(B, frame(B, 40, true)), [Effect::Forward((B, 40))]);
+
+        let mut late = steady(A);
+        late.move_to(B);
+        late.deliver(B, frame(B, 33, false));
+        late.deliver(B, frame(B, 150, true));
+        assert_eq!(late.gone(A), [Effect::Forward((B, 150)), Effect::Left(A)]);
+        assert_eq!(late.deliver(B, frame(B, 183, false)), [Effect::Forward((B, 183))]);
+    }
+
+    #[test]
+    fn when_the_new_branch_ends_the_old_one_goes_on() {
+        let mut switch = steady(A);
+        switch.move_to(B);
+        switch.deliver(B, frame(B, 33, false));
+        assert!(switch.deliver(A, frame(A, 140, false)).is_empty(), "held");
+        assert_eq!(switch.gone(B), [Effect::Forward((A, 140)), Effect::Left(B)]);
+        assert_eq!(
+            switch.deliver(A, frame(A, 173, false)),
+            [Effect::Forward((A, 173))]
+        );
+        assert_eq!(switch.branch(), Some(A));
+    }
+
+    #[test]
+    fn a_move_can_be_taken_back_or_redirected() {
+        let mut switch = steady(A);
+        switch.move_to(B);
+        switch.deliver(B, frame(B, 33, false));
+        switch.deliver(A, frame(A, 140, false));
+        assert_eq!(switch.move_to(C), [Effect::Forward((A, 140)), Effect::Left(B)]);
+        assert_eq!(switch.move_to(A), [Effect::Left(C)]);
+        assert_eq!(
+            switch.deliver(A, frame(A, 173, false)),
+            [Effect::Forward((A, 173))]
+        );
+    }
+
+    #[test]
+    fn a_restarted_encoder_begins_with_a_key_frame() {
+        let mut switch = steady(A);
+        switch.restarted(A);
+        assert!(switch.deliver(A, frame(A, 33, false)).is_empty());
+        assert_eq!(switch.deliver(A, frame(A, 66, true)), [Effect::Forward((A, 66))]);
+        switch.gone(A);
+        assert!(switch.deliver(A, frame(A, 99, false)).is_empty());
+    }
+
+    #[test]
+    fn a_restart_at_either_end_of_a_move_is_survived() {
+        let mut switch = steady(A);
+        switch.move_to(B);
+        switch.deliver(B, frame(B, 33, false));
+        switch.deliver(A, frame(A, 140, false));
+        assert_eq!(switch.restarted(B), [Effect::Forward((A, 140))]);
+        assert!(matches!(
+            switch.deliver(B, frame(B, 140, true))[..],
+            [Effect::AskKey(B, Some(_))]
+        ));
+        assert_eq!(switch.restarted(A), [Effect::AskKey(B, None), Effect::Left(A)]);
+        assert_eq!(switch.branch(), Some(B));
+    }
+
+    #[test]
+    fn a_flow_turned_on_early_begins_with_the_first_branch() {
+        let mut switch: Switch<Named> = Switch::new();
+        assert_eq!(switch.branch(), None);
+        assert!(switch.set_flowing(true).is_empty());
+        assert_eq!(switch.move_to(A), [Effect::AskKey(A, None)]);
+    }
+
+    #[test]
+    fn stopping_the_flow_ends_a_move() {
+        let mut switch = steady(A);
+        switch.move_to(B);
+        assert_eq!(switch.set_flowing(false), [Effect::Left(A)]);
+        assert_eq!(switch.set_flowing(true), [Effect::AskKey(B, None)]);
+    }
+
+    #[test]
+    fn frozen_timestamps_do_not_fill_memory() {
+        let mut switch = steady(A);
+        switch.move_to(B);
+        switch.deliver(B, frame(B, 0, false));
+        let mut sent = 0;
+        for _ in 0..1000 {
+            sent += forwarded(&switch.deliver(A, frame(A, 200, false))).len();
+        }
+        assert!(sent >= 1000 - MAX_FRAMES);
+    }
+}
