@@ -64,7 +64,7 @@ fn session_stats(session: &Session, branches: &BTreeMap<BranchId, BranchSnapshot
 
 /// As it always was: only for video that the sink encodes itself.
 fn encoder_stats(outlet: &Outlet, branches: &BTreeMap<BranchId, BranchSnapshot>) -> Option<gst::Structure> {
-    let branch = branches.get(&outlet.attachment().branch_id())?;
+    let branch = branches.get(&outlet.attachment().branch_id()?)?;
     branch.encoder.as_ref()?;
     let bitrate = branch
         .bitrate
@@ -92,11 +92,12 @@ fn stream_stats(outlet: &Outlet, branches: &BTreeMap<BranchId, BranchSnapshot>) 
     let mut structure = gst::Structure::builder("application/x-webrtcsink-stream-stats")
         .field("pad", outlet.stream().as_str())
         .field("codec", outlet.codec().encoding_name())
-        .field("branch", outlet.attachment().branch_id().to_string())
         .build();
-    let Some(branch) = branches.get(&outlet.attachment().branch_id()) else {
+    let branch = outlet.attachment().branch_id().and_then(|id| branches.get(&id));
+    let Some(branch) = branch else {
         return structure;
     };
+    structure.set("branch", branch.branch.to_string());
     let sharers = branch
         .consumers
         .iter()
