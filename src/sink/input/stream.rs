@@ -129,9 +129,14 @@ impl InputStream {
     pub(super) fn dismantle(&self, sink: &BaseWebRTCSink) {
         let pool = lock(&self.flow).pool.take();
         for element in &self.elements {
-            // Each is a child of the sink, and going to NULL never fails.
+            // Going to NULL never fails. A sink that is being disposed has let go of its children already.
             let _ = element.set_state(gst::State::Null);
-            let _ = sink.remove(element);
+            if element
+                .parent()
+                .is_some_and(|parent| parent == *sink.upcast_ref::<gst::Object>())
+            {
+                let _ = sink.remove(element);
+            }
         }
         if let Some(pool) = pool {
             pool.remove_stream(&self.id);

@@ -66,6 +66,8 @@ impl Outlet {
                 target: rate::initial_target(session.settings()),
             })
             .map_err(internal)?;
+        // The pool makes the appsrc live, which it can only do before it runs.
+        chain.start()?;
         Ok(Self {
             session_id: session.id().to_owned(),
             stream,
@@ -131,10 +133,14 @@ impl Chain {
         let last = last.ok_or_else(|| internal("a chain ends with a source pad"))?;
         last.link(pad)
             .map_err(|error| internal(format_args!("webrtcbin cannot be linked: {error:?}")))?;
-        for element in self.elements.iter().rev() {
-            element.sync_state_with_parent().map_err(internal)?;
-        }
         Ok(())
+    }
+
+    fn start(&self) -> Result<(), EndReason> {
+        self.elements
+            .iter()
+            .rev()
+            .try_for_each(|element| element.sync_state_with_parent().map_err(internal))
     }
 }
 
@@ -155,11 +161,7 @@ fn chain(
     stream: &StreamId,
     agreement: Agreement,
 ) -> Result<(gst_app::AppSrc, Chain), EndReason> {
-    let appsrc = gst_app::AppSrc::builder()
-        .name(stream.as_str())
-        .format(gst::Format::Time)
-        .is_live(true)
-        .build();
+    let appsrc = gst_app::AppSrc::builder().name(stream.as_str()).build();
     let mut chain = Chain {
         pipeline: session.pipeline().clone(),
         elements: Vec::new(),

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MPL-2.0
+//! What a consumer says on its data channels reaches the streams, and is answered.
+
+mod common;
+
+use std::sync::{Arc, Mutex};
+
+use common::consumer::Consumer;
+use common::pipelines::{Producer, SMALL, audio, video};
+use common::wait_until;
+use gst::prelude::*;
+
+/// Upstream events that left the sink, by pad and name of their structure.
+fn record_events(producer: &Producer) -> Arc<Mutex<Vec<(String, gst::Structure)>>> {
+    let events = Arc::new(Mutex::new(Vec::new()));
+    for pad in producer.sink.sink_pads() {
+        let (seen, name) = (events.clone(), pad.name().to_string());
+        let peer = pad.peer().expect("linked");
+        peer.add_probe(gst::PadProbeType::EVENT_UPSTREAM, move |_, info| {
+            let structure = info
+                .event()
+                .and_then(|event| event.structure().map(|structure| structure.to_owned()));
+            if let Some(structure) = structure {
+                seen.lock().unwrap().push((name.clone(), structure));
+            }
+            // As if the application had handled it.
+            gst::PadProbeReturn::Handled
+        });
+    }
+    events
+}
+
+fn producer(property: &str) -> Producer {
+    Producer::start(&[video(SMALL), audio()], |sink| sink.set_property(property, true))
+}
+
+fn channel(consumer: &Consumer, label: &str) -> gst_webrtc::WebRTCDataChannel {
+    let find = || consumer.seen.channels.lock().unwrap().get(label).cloned();
+    wait_until(&format!("channel {label} opens"), || {
+        find().is_some_and(|channel| channel.ready_state() == gst_webrtc::WebRTCDataChannelState::Open)
+    });
+    find().unwrap()
+}
+
+fn named<'a>(
+    events: &'a [(String, gst::Structure)],
+    name: &'a str,
+) -> impl Iterator<Item = &'a (String, gst::Structure)> {
+    events
+        .iter()
+        .filter(move |(_, structure)| structure.name() == name)
+}
+
+const NAVIGATION: &str = "application/x-gst-navigation";
+
+#[test]
+fn navigation_reaches_video_and_not_audio() {
+    let producer = producer("enable-data-channel-navigation");
+    let events = record_events(&producer);
+    let consumer = Consumer::join(&producer.signaller, "one");
+    let input = channel(&consumer, "input");
+    input.send_string_full(Some("nonsense")).unwrap();
+    input
+        .send_string_full(Some(
+            r#"{"event":"MouseMove","x":10.0,"y":20.0,"modifier_state":""}"#,
+        ))
+        .unwrap();
+    wait_until("the event leaves", || {
+        named(&events.lock().unwrap(), NAVIGATION).next().is_some()
+    });
+    let events = events.lock().unwrap();
+    let (pad, structure) = named(&events, NAVIGATION).next().unwrap();
+    assert_eq!(pad, "video_0");
+    assert_eq!(structure.get::<f64>("pointer_x"), Ok(10.0));
+    assert!(named(&events, NAVIGATION).all(|(pad, _)| pad == "video_0"));
+}
+
+#[test]
+fn control_requests_are_carried_out_and_answered() {
+    let producer = producer("enable-control-data-channel");
+    let events = record_events(&producer);
+    let consumer = Consumer::join(&producer.signaller, "one");
+    let control = channel(&consumer, "control");
+    let requests = [
+        r#"{"id":1,"request":{"type":"customUpstreamEvent","structureName":"app/foo","structure":{"a":1}}}"#,
+        r#"{"id":2,"mid":"nowhere","request":{"type":"customUpstreamEvent","structureName":"app/foo","structure":{}}}"#,
+        r#"{"id":3,"request":{"type":"dance"}}"#,
+        r#"{"id":4,"request":{"type":"customUpstreamEvent","structureName":"app/foo","structure":{"a":null}}}"#,
+    ];
+    for request in requests {
+        control.send_string_full(Some(request)).unwrap();
+    }
+    wait_until("every request is answered", || {
+        consumer.seen.messages.lock().unwrap().len() == requests.len()
+    });
+    let replies: Vec<serde_json::Value> = consumer
+        .seen
+        .messages
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|(_, text)| serde_json::from_str(text).unwrap())
+        .collect();
+    assert_eq!(
+        replies[0],
+        serde_json::json!({"type": "ControlResponseMessage", "id": 1, "error": null})
+    );
+    for (reply, id) in replies[1..].iter().zip(2..) {
+        assert_eq!(reply["id"], id);
+        assert!(reply["error"].is_string(), "{reply}");
+    }
+    let events = events.lock().unwrap();
+    let pads: Vec<_> = named(&events, "app/foo").map(|(pad, _)| pad.as_str()).collect();
+    assert_eq!(pads, ["video_0", "audio_0"]);
+}
+
+#[test]
+fn the_element_itself_takes_navigation() {
+    let producer = producer("enable-control-data-channel");
+    let events = record_events(&producer);
+    let structure = gst::Structure::builder(NAVIGATION)
+        .field("event", "key-press")
+        .field("key", "a")
+        .build();
+    let navigation = producer
+        .sink
+        .upcast_ref::<gst::Element>()
+        .dynamic_cast_ref::<gst_video::Navigation>()
+        .unwrap();
+    gst_video::prelude::NavigationExt::send_event(navigation, structure);
+    let events = events.lock().unwrap();
+    assert_eq!(
+        named(&events, NAVIGATION)
+            .map(|(pad, _)| pad.as_str())
+            .collect::<Vec<_>>(),
+        ["video_0"]
+    );
+}
