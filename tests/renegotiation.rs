@@ -36,9 +36,9 @@ fn a_stream_removed_while_playing_leaves_an_inactive_section() {
     let pad = producer.sink.static_pad("video_1").unwrap();
     let peer = pad.peer().unwrap();
     let source = peer.parent_element().unwrap();
+    source.set_state(gst::State::Null).unwrap();
     peer.unlink(&pad).unwrap();
     producer.sink.release_request_pad(&pad);
-    source.set_state(gst::State::Null).unwrap();
     producer.pipeline.remove(&source).unwrap();
     wait_until("a second offer", || offers(&consumer).len() == 2);
     let offer = offers(&consumer)[1].clone();

@@ -74,11 +74,16 @@ fn stopping_with_consumers_in_every_state_is_quick() {
 }
 
 #[test]
-fn a_failing_signaller_is_an_element_error_and_shutdown_an_end_of_stream() {
+fn a_failing_signaller_is_an_element_error() {
     let producer = Producer::start(&[video(SMALL)], |_| ());
     signals::emit_error(producer.signaller.upcast_ref::<Signallable>(), "no server");
-    wait_until("the bus hears of it", || {
-        *producer.errors.lock().unwrap() == ["Signalling error: no server"]
+    wait_until("the bus hears of the error", || {
+        producer
+            .errors
+            .lock()
+            .unwrap()
+            .iter()
+            .any(|error| error.contains("Signalling error: no server"))
     });
 }
 

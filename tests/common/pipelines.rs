@@ -118,7 +118,10 @@ impl Producer {
         let bus = self.pipeline.bus().expect("a pipeline has a bus");
         bus.set_sync_handler(move |_, message| {
             match message.view() {
-                gst::MessageView::Error(error) => errors.lock().unwrap().push(error.error().to_string()),
+                gst::MessageView::Error(error) => {
+                    let text = format!("{} ({})", error.error(), error.debug().unwrap_or_default());
+                    errors.lock().unwrap().push(text);
+                }
                 gst::MessageView::Element(element) => {
                     messages
                         .lock()
