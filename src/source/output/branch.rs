@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: MPL-2.0
+//! The elements that bring one stream into the form downstream asks for, inside the session's bin.
+//!
+//! ```text
+//! webrtcbin ─ queue ┬─ [filter] ──────────────────────────────────────────────┬─ ghost pad of the session's bin
+//!                   ├─ depayloader ─ caps ─ parser ─ [filter] ────────────────┤
+//!                   └─ depayloader ─ caps ─ parser ─ [filter] ─ decodebin3 ───┘
+//! ```
+//! The queue leaks: a downstream that stalls costs old packets of its own stream, never memory or the other streams.
+//! The caps behind the depayloader ask for whole access units, which the packet with the marker ends: left to itself
+//! rtph264depay 1.22 gives single NAL units, and a parser then waits for the next picture to know that one is over.
+//!
+//! Built and taken apart by the session's thread.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use gst::prelude::*;
+
+use super::form::Form;
+use crate::codec::{Codec, catalogue};
+use crate::gst_ext::make::{self, MissingElement};
+use crate::runtime;
+
+/// What to build.
+pub(crate) struct Plan {
+    /// Unique within the session's bin.
+    pub(crate) name: String,
+    /// The form to bring the stream into.
+    pub(crate) form: Form,
+    /// The codec it comes in.
+    pub(crate) codec: Codec,
+    /// An element of the application's to put before decoding.
+    pub(crate) filter: Option<gst::Element>,
+    /// Set whenever the queue had to drop something.
+    pub(crate) leaked: Arc<AtomicBool>,
+}
+
+/// The elements of one stream.
+pub(crate) struct Branch {
+    bin: gst::Bin,
+    elements: Vec<gst::Element>,
+    exit: gst::GhostPad,
+    form: Form,
+    codec: Codec,
+}
+
+/// Why a stream cannot be brought into its form.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum BranchError {
+    /// Something is not installed.
+    #[error(transparent)]
+    Missing(#[from] MissingElement),
+    /// Nothing can take the codec out of its packets.
+    #[error("nothing depayloads {0}")]
+    NoDepayloader(Codec),
+    /// The application's filter has no static pads called sink and src.
+    #[error("filter {0} has no pads called sink and src")]
+    Filter(String),
+    /// GStreamer refused.
+    #[error("branch {name} cannot be put together: {reason}")]
+    Link {
+        /// Name of the branch.
+        name: String,
+        /// GStreamer's words.
+        reason: String,
+    },
+}
+
+impl Branch {
+    /// Builds `plan` inside `bin`, before `outlet`. Nothing flows until [`Branch::entry`] is linked.
+    ///
+    /// # Errors
+    /// [`BranchError`]; nothing of the branch is left then.
+    pub(crate) fn build(bin: &gst::Bin, outlet: &gst::Pad, plan: &Plan) -> Result<Self, BranchError> {
+        let exit = gst::GhostPad::builder(gst::PadDirection::Src)
+            .name(&plan.name)
+            .build();
+        let mut branch = Self {
+            bin: bin.clone(),
+            elements: Vec::new(),
+            exit,
+            form: plan.form,
+            codec: plan.codec,
+        };
+        // Dropping a branch that came only half into being takes away that half.
+        branch.assemble(outlet, plan)?;
+        Ok(branch)
+    }
+
+    /// Where packets go in.
+    pub(crate) fn entry(&self) -> Option<gst::Pad> {
+        self.elements.first()?.static_pad("sink")
+    }
+
+    /// Whether it already does what is asked.
+    pub(crate) fn is(&self, form: Form, codec: Codec) -> bool {
+        self.form == form && self.codec == codec
+    }
+
+    /// Whether `object` is one of its elements or inside of one.
+    pub(crate) fn contains(&self, object: &gst::Object) -> bool {
+        self.elements
+            .iter()
+            .any(|element| element.upcast_ref::<gst::Object>() == object || object.has_as_ancestor(element))
+    }
+
+    /// Unlinks the branch and takes it apart elsewhere: its threads may be held up by downstream.
+    pub(crate) fn retire(self) {
+        if let Some(peer) = self.exit.peer() {
+            // They are linked.
+            let _ = self.exit.unlink(&peer);
+        }
+        runtime::run_blocking(move || drop(self));
+    }
+
+    fn assemble(&mut self, outlet: &gst::Pad, plan: &Plan) -> Result<(), BranchError> {
+        let refused = |error: gst::glib::BoolError| BranchError::Link {
+            name: plan.name.clone(),
+            reason: error.message.to_string(),
+        };
+        self.elements.push(queue(plan)?);
+        if plan.form != Form::Rtp {
+            self.elements.extend(depayloading(plan.codec)?);
+        }
+        self.elements
+            .extend(plan.filter.clone().map(checked_filter).transpose()?);
+        let decodes = plan.form == Form::Raw && !plan.codec.is_raw_payload();
+        if decodes {
+            self.elements
+                .push(make::element("decodebin3", None, "to decode a stream")?);
+        }
+        for element in &self.elements {
+            self.bin.add(element).map_err(refused)?;
+        }
+        gst::Element::link_many(&self.elements).map_err(refused)?;
+        let last = self.elements.last().expect("the queue is always there");
+        match last.static_pad("src") {
+            Some(pad) => self.exit.set_target(Some(&pad)).map_err(refused)?,
+            None => follow_decoder(last, &self.exit),
+        }
+        self.exit.set_active(true).map_err(refused)?;
+        self.bin.add_pad(&self.exit).map_err(refused)?;
+        self.exit.link(outlet).map_err(|error| BranchError::Link {
+            name: plan.name.clone(),
+            reason: error.to_string(),
+        })?;
+        for element in self.elements.iter().rev() {
+            element.sync_state_with_parent().map_err(refused)?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Branch {
+    /// Takes the elements away. May wait for a chain function that downstream holds up: flush it first.
+    fn drop(&mut self) {
+        if let Some(peer) = self.exit.peer() {
+            // They are linked.
+            let _ = self.exit.unlink(&peer);
+        }
+        for element in &self.elements {
+            element.set_locked_state(true);
+            let _ = element.set_state(gst::State::Null);
+            let _ = self.bin.remove(element);
+        }
+        if self.exit.parent().is_some() {
+            let _ = self.bin.remove_pad(&self.exit);
+        }
+    }
+}
+
+fn queue(plan: &Plan) -> Result<gst::Element, MissingElement> {
+    let queue = make::element("queue", None, "to keep streams apart")?;
+    queue.set_property_from_str("leaky", "downstream");
+    queue.set_property("max-size-buffers", 0u32);
+    queue.set_property("max-size-bytes", QUEUE_BYTES);
+    queue.set_property("max-size-time", QUEUE_TIME.nseconds());
+    let leaked = plan.leaked.clone();
+    queue.connect("overrun", false, move |_| {
+        leaked.store(true, Ordering::Release);
+        None
+    });
+    Ok(queue)
+}
+
+fn depayloading(codec: Codec) -> Result<Vec<gst::Element>, BranchError> {
+    let factory = catalogue()
+        .depayloader(codec)
+        .ok_or(BranchError::NoDepayloader(codec))?;
+    let depayloader = factory
+        .create()
+        .build()
+        .map_err(|_| make::missing(&factory.name(), "to depayload a stream"))?;
+    let mut elements = vec![depayloader];
+    if let Some(caps) = whole_pictures(codec) {
+        let filter = make::element("capsfilter", None, "to get whole pictures")?;
+        filter.set_property("caps", caps);
+        elements.push(filter);
+    }
+    if let Some(parser) = codec.parser() {
+        elements.push(make::element(parser, None, "to parse a stream")?);
+    }
+    Ok(elements)
+}
+
+/// What to ask a depayloader for, where it would give less than whole pictures.
+fn whole_pictures(codec: Codec) -> Option<gst::Caps> {
+    let name = match codec {
+        Codec::H264 => "video/x-h264",
+        Codec::H265 => "video/x-h265",
+        _ => return None,
+    };
+    let caps = gst::Caps::builder(name)
+        .field("stream-format", "byte-stream")
+        .field("alignment", "au");
+    Some(caps.build())
+}
+
+fn checked_filter(filter: gst::Element) -> Result<gst::Element, BranchError> {
+    let has_pads = ["sink", "src"]
+        .into_iter()
+        .all(|name| filter.static_pad(name).is_some());
+    if has_pads {
+        Ok(filter)
+    } else {
+        Err(BranchError::Filter(filter.name().into()))
+    }
+}
+
+/// decodebin3 shows its pad when it knows the stream, and may replace it when the codec changes.
+fn follow_decoder(decoder: &gst::Element, exit: &gst::GhostPad) {
+    let exit = exit.downgrade();
+    decoder.connect_pad_added(move |_, pad| {
+        if let Some(exit) = exit
+            .upgrade()
+            .filter(|_| pad.direction() == gst::PadDirection::Src)
+            && exit.target().is_none_or(|target| target.parent().is_none())
+        {
+            // Fails only when the branch is being taken apart.
+            let _ = exit.set_target(Some(pad));
+        }
+    });
+}
+
+/// Whether a stream in `codec` can be given out in `form` with what is installed.
+pub(crate) fn is_possible(codec: Codec, form: Form) -> bool {
+    match form {
+        Form::Rtp => true,
+        Form::Encoded => catalogue().depayloader(codec).is_some(),
+        Form::Raw => catalogue().can_decode(codec),
+    }
+}
+
+/// A decoder that starts slowly, such as one on a graphics card, takes several hundred milliseconds.
+const QUEUE_TIME: gst::ClockTime = gst::ClockTime::from_seconds(1);
+/// One second at 64 Mbit/s, well above what cameras and encoders send.
+const QUEUE_BYTES: u32 = 8 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(form: Form, codec: Codec, filter: Option<gst::Element>) -> Plan {
+        Plan {
+            name: "stream".into(),
+            form,
+            codec,
+            filter,
+            leaked: Arc::default(),
+        }
+    }
+
+    struct Rig {
+        bin: gst::Bin,
+        outlet: gst::Element,
+    }
+
+    fn rig() -> Rig {
+        gst::init().expect("GStreamer initialises");
+        let parent = gst::Bin::new();
+        let bin = gst::Bin::new();
+        let outlet = make::element("identity", None, "to test").expect("identity is a core element");
+        parent
+            .add_many([bin.upcast_ref(), &outlet])
+            .expect("elements go in");
+        // The outlet keeps its parent alive for the test.
+        Box::leak(Box::new(parent));
+        Rig { bin, outlet }
+    }
+
+    impl Rig {
+        fn build(&self, plan: &Plan) -> Result<Branch, BranchError> {
+            Branch::build(
+                &self.bin,
+                &self.outlet.static_pad("sink").expect("identity has one"),
+                plan,
+            )
+        }
+
+        fn factories(&self) -> Vec<String> {
+            let mut names: Vec<String> = self
+                .bin
+                .iterate_elements()
+                .into_iter()
+                .flatten()
+                .filter_map(|element| element.factory())
+                .map(|factory| factory.name().into())
+                .collect();
+            names.reverse();
+            names
+        }
+    }
+
+    #[test]
+    fn each_form_has_its_elements() {
+        let cases: [(Form, Codec, &[&str]); 6] = [
+            (Form::Rtp, Codec::H264, &["queue"]),
+            (Form::Encoded, Codec::Vp8, &["queue", "rtpvp8depay"]),
+            (
+                Form::Encoded,
+                Codec::H264,
+                &["queue", "rtph264depay", "capsfilter", "h264parse"],
+            ),
+            (
+                Form::Raw,
+                Codec::H264,
+                &["queue", "rtph264depay", "capsfilter", "h264parse", "decodebin3"],
+            ),
+            (Form::Raw, Codec::Opus, &["queue", "rtpopusdepay", "decodebin3"]),
+            (Form::Raw, Codec::L16, &["queue", "rtpL16depay"]),
+        ];
+        for (form, codec, expected) in cases {
+            let rig = rig();
+            let branch = rig.build(&plan(form, codec, None)).expect("it is built");
+            let mut found = rig.factories();
+            let mut expected = expected.to_vec();
+            found.sort();
+            expected.sort_unstable();
+            assert_eq!(found, expected, "{form:?} {codec}");
+            assert!(branch.is(form, codec) && branch.entry().is_some());
+        }
+    }
+
+    #[test]
+    fn a_dropped_branch_leaves_nothing_behind() {
+        let rig = rig();
+        let branch = rig
+            .build(&plan(Form::Raw, Codec::Vp8, None))
+            .expect("it is built");
+        let decoder = rig
+            .bin
+            .iterate_elements()
+            .into_iter()
+            .flatten()
+            .next()
+            .expect("there are elements");
+        assert!(branch.contains(decoder.upcast_ref()));
+        assert!(!branch.contains(rig.outlet.upcast_ref()));
+        drop(branch);
+        assert!(rig.factories().is_empty());
+        assert_eq!(rig.bin.num_src_pads(), 0);
+    }
+
+    #[test]
+    fn a_filter_needs_its_pads() {
+        let rig = rig();
+        let bad = make::element("fakesink", Some("bad"), "to test").expect("a core element");
+        let error = rig.build(&plan(Form::Encoded, Codec::Vp8, Some(bad))).map(drop);
+        assert!(matches!(error, Err(BranchError::Filter(name)) if name == "bad"));
+        assert!(rig.factories().is_empty());
+        let good = make::element("identity", None, "to test").expect("a core element");
+        rig.build(&plan(Form::Encoded, Codec::Vp8, Some(good)))
+            .expect("identity is a filter");
+    }
+
+    #[test]
+    fn what_cannot_be_depayloaded_can_still_be_given_as_rtp() {
+        gst::init().expect("GStreamer initialises");
+        for codec in Codec::ALL {
+            assert!(is_possible(codec, Form::Rtp));
+            let depayloads = catalogue().depayloader(codec).is_some();
+            assert_eq!(is_possible(codec, Form::Encoded), depayloads, "{codec}");
+        }
+    }
+}
