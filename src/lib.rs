@@ -25,6 +25,7 @@ mod sdp;
 pub mod signaller;
 mod signallers;
 mod sink;
+mod source;
 mod webrtcbin;
 
 pub use plugin::plugin_register_static;
@@ -39,4 +40,10 @@ pub mod webrtcsink {
     pub use crate::sink::{
         BaseWebRTCSink, WebRTCSinkCongestionControl, WebRTCSinkError, WebRTCSinkMitigationMode, WebRTCSinkPad,
     };
+}
+
+/// The receiving elements, for programs that link this crate.
+pub mod webrtcsrc {
+    pub use crate::elements::webrtcsrc::WebRTCSrc;
+    pub use crate::source::{BaseWebRTCSrc, WebRTCSrcPad, WebRTCSrcSessionEnd};
 }

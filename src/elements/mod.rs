@@ -4,6 +4,7 @@
 #[cfg(feature = "livekit")]
 pub(crate) mod livekitwebrtcsink;
 pub(crate) mod webrtcsink;
+pub(crate) mod webrtcsrc;
 #[cfg(feature = "whep")]
 pub(crate) mod whepserversink;
 #[cfg(feature = "whip")]
@@ -22,5 +23,6 @@ pub(crate) fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
     whepserversink::register(plugin)?;
     #[cfg(feature = "whip")]
     whipclientsink::register(plugin)?;
-    webrtcsink::register(plugin)
+    webrtcsink::register(plugin)?;
+    webrtcsrc::register(plugin)
 }

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MPL-2.0
+//! What the application sends to the element as a whole, what it asks, and what the bin's inside reports.
+
+use std::time::Duration;
+
+use gst::prelude::*;
+use gst::subclass::prelude::*;
+
+use super::output::outlet::Outlet;
+use super::{BaseWebRTCSrc, CAT};
+use crate::gst_ext::promise;
+use crate::runtime;
+
+/// What became of an event.
+pub(super) enum Sent {
+    /// It was dealt with, well or not.
+    Done(bool),
+    /// The bin may know what to do with it.
+    NotOurs(gst::Event),
+}
+
+/// Sends `event` where it belongs: navigation to the producer, other events through the pads.
+pub(super) fn send(src: &BaseWebRTCSrc, event: gst::Event) -> Sent {
+    let (session, outlets) = {
+        let state = src.imp().state();
+        (state.session(), outlets(&state.pads()))
+    };
+    match event.view() {
+        gst::EventView::Navigation(_) => {
+            let settings = src.imp().settings().clone();
+            match session {
+                Some(session)
+                    if settings.enable_data_channel_navigation || settings.enable_control_data_channel =>
+                {
+                    session.send_event(event);
+                    Sent::Done(true)
+                }
+                _ => Sent::Done(each(&outlets, |outlet| {
+                    outlet.sink_pad().push_event(event.clone())
+                })),
+            }
+        }
+        gst::EventView::Eos(_) if session.is_some() => {
+            session.inspect(|session| session.end_of_stream());
+            Sent::Done(true)
+        }
+        gst::EventView::Eos(_) => {
+            for outlet in &outlets {
+                outlet.end();
+            }
+            Sent::Done(true)
+        }
+        _ if outlets.is_empty() => Sent::NotOurs(event),
+        _ if event.is_downstream() => Sent::Done(each(&outlets, |outlet| {
+            outlet.src_pad().push_event(event.clone())
+        })),
+        _ => Sent::Done(each(&outlets, |outlet| {
+            outlet.sink_pad().push_event(event.clone())
+        })),
+    }
+}
+
+/// Answers the latency query: what the slowest pad says, and before there are pads what they will say.
+pub(super) fn query(src: &BaseWebRTCSrc, query: &mut gst::QueryRef) -> bool {
+    let gst::QueryViewMut::Latency(latency) = query.view_mut() else {
+        return false;
+    };
+    let outlets = outlets(&src.imp().state().pads());
+    let own = src.imp().settings().latency();
+    let slowest = outlets
+        .iter()
+        .filter_map(|outlet| {
+            let mut query = gst::query::Latency::new();
+            outlet.src_pad().query(&mut query).then(|| query.result().1)
+        })
+        .fold(own, Ord::max);
+    latency.set(true, slowest, gst::ClockTime::NONE);
+    true
+}
+
+/// Sorts what the bin's children post: failures inside of a session are the session's, and streams that are drained
+/// or ended inside say nothing about the element. Gives back what concerns the application.
+pub(super) fn inner_message(src: &BaseWebRTCSrc, message: gst::Message) -> Option<gst::Message> {
+    match message.view() {
+        gst::MessageView::Eos(_) => None,
+        gst::MessageView::Error(error) => {
+            let session = src.imp().state().session();
+            let text = format!("{} ({})", error.error(), error.debug().unwrap_or_default());
+            match (session, message.src()) {
+                (Some(session), Some(origin)) => session.failed(origin, text),
+                _ => gst::warning!(CAT, obj = src, "what is left of a session failed: {text}"),
+            }
+            None
+        }
+        _ => Some(message),
+    }
+}
+
+/// The element's statistics as they are now.
+pub(super) fn stats(src: &BaseWebRTCSrc) -> gst::Structure {
+    let (session, pads) = {
+        let state = src.imp().state();
+        (state.session(), state.pads())
+    };
+    let mut stats = gst::Structure::builder("application/x-webrtcsrc-stats");
+    if let Some(session) = &session {
+        stats = stats
+            .field("session-id", session.id())
+            .field("state", session.state_name());
+    }
+    for exposed in &pads {
+        let Some(outlet) = &exposed.outlet else { continue };
+        let stream = gst::Structure::builder("application/x-webrtcsrc-stream-stats")
+            .field("mid", exposed.pad.mid())
+            .field("dropped", outlet.dropped())
+            .field("caps", exposed.pad.current_caps())
+            .build();
+        stats = stats.field(exposed.pad.name().as_str(), stream);
+    }
+    match session
+        .and_then(|session| session.webrtcbin())
+        .and_then(|webrtcbin| snapshot(&webrtcbin))
+    {
+        Some(snapshot) => stats.field("webrtcbin", snapshot).build(),
+        None => stats.build(),
+    }
+}
+
+fn snapshot(webrtcbin: &gst::Element) -> Option<gst::Structure> {
+    let webrtcbin = webrtcbin.clone();
+    runtime::block_on(
+        async move { tokio::time::timeout(STATS_PATIENCE, promise::get_stats(&webrtcbin)).await },
+    )
+    .ok()?
+    .ok()
+}
+
+fn outlets(pads: &[super::state::Exposed]) -> Vec<Outlet> {
+    pads.iter().filter_map(|exposed| exposed.outlet.clone()).collect()
+}
+
+fn each(outlets: &[Outlet], call: impl Fn(&Outlet) -> bool) -> bool {
+    outlets.iter().fold(false, |any, outlet| call(outlet) || any)
+}
+
+/// webrtcbin answers in a millisecond unless it is shutting down.
+const STATS_PATIENCE: Duration = Duration::from_secs(1);
