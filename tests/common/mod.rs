@@ -5,6 +5,8 @@
 pub mod consumer;
 pub mod loopback;
 pub mod pipelines;
+pub mod producer;
+pub mod receiver;
 
 use std::sync::Once;
 use std::time::{Duration, Instant};
