@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! What the tests share, without depending on what they test.
 
+pub mod candidate;
+pub mod link;
 pub mod livekit;
 pub mod proxy;
+pub mod relay;
+pub mod wait;
