@@ -15,7 +15,9 @@ use tokio::{
 #[derive(Debug)]
 pub(crate) struct Listener {
     inner: TcpListener,
+    /// A descriptor to give up when there are no others.
     reserve: Option<File>,
+    /// How long to wait after the next error; doubles while they go on.
     backoff: Duration,
     /// When to try again after an error.
     resume_at: Option<Instant>,
@@ -70,6 +72,7 @@ impl Listener {
     }
 }
 
+/// Whether the error is about the one connection and not about the socket or the process.
 fn is_of_newcomer(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(

@@ -135,8 +135,9 @@ impl Default for Limits {
             max_message_bytes: 256 * 1024,
             max_meta_bytes: 16 * 1024,
             max_total_meta_bytes: 4 * 1024 * 1024,
-            // A consumer that joins costs its producer about a dozen messages; the burst serves 150 at once.
-            messages_per_second: 500,
+            // A consumer that joins costs its producer about a dozen candidates and a description of some 8 KiB, in and
+            // out: 30 tokens (see `rate.rs`). The burst serves 60 at once, the rate 30 more every second.
+            messages_per_second: 1000,
             message_burst: 2000,
             max_queued_messages: 2048,
             max_queued_bytes: 2 * 1024 * 1024,

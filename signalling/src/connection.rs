@@ -28,7 +28,9 @@ use crate::{
 pub(crate) struct Connection<'a, S> {
     socket: Socket<S>,
     membership: Membership,
+    /// When to ping and when to give up.
     liveness: Liveness,
+    /// What the peer may still send at once.
     bucket: Bucket,
     /// Until when the peer is not read because it sent too much.
     paused_until: Option<Instant>,
@@ -78,8 +80,10 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Connection<'a, S> {
             }
         };
         tracing::info!(peer = self.membership.id, "connection closed: {ending}");
-        if matches!(ending, Ending::Dead | Ending::Stuck) {
-            self.metrics.dead_peers.count();
+        match ending {
+            Ending::Dead => self.metrics.dead_peers.count(),
+            Ending::Stuck => self.metrics.slow_peers.count(),
+            _ => {}
         }
         let Self {
             socket, membership, ..
@@ -118,6 +122,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Connection<'a, S> {
         }
     }
 
+    /// Takes a frame in and pays for it, so that a flood of any kind of frame is slowed down, not only of texts.
     fn received(&mut self, message: Message) -> Result<(), Ending> {
         let now = Instant::now();
         self.liveness.heard(now);
@@ -142,16 +147,20 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Connection<'a, S> {
         }
     }
 
+    /// Answers what is no message; the connection stays, as an error in one request is no reason to end sessions.
     fn complain(&self, details: String) -> usize {
         self.metrics.invalid_messages.count();
-        tracing::debug!(peer = self.membership.id, "{details}");
+        // It may repeat what the peer sent; quoted, it can't pass for a line of ours.
+        tracing::debug!(peer = self.membership.id, "not understood: {details:?}");
         self.membership.complain(details)
     }
 
+    /// Begins to send; the caller has made sure that nothing else is on its way.
     fn send(&mut self, message: Message) -> Result<(), Ending> {
         Ok(self.socket.start(message, Instant::now())?)
     }
 
+    /// Looks at the clock: is the peer stuck, may it be read again, is it alive?
     fn deadline_passed(&mut self, now: Instant) -> Result<(), Ending> {
         if self
             .socket
@@ -168,23 +177,29 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Connection<'a, S> {
             }
             return Ok(());
         }
+        if !self.socket.is_idle() {
+            return Ok(());
+        }
         match self.liveness.check(now) {
             Verdict::Alive => Ok(()),
             Verdict::Dead => Err(Ending::Dead),
-            // A ping behind a blocked write would prove nothing more than the write does.
-            Verdict::Ping if !self.socket.is_idle() => Ok(()),
             Verdict::Ping => self.send(Message::Ping(Default::default())),
         }
     }
 
-    /// When to look at the clock again.
+    /// When to look at the clock again. While something is on its way out that is the proof of life, and a ping
+    /// behind it would add nothing.
     fn deadline(&self) -> Instant {
-        let next = self.paused_until.unwrap_or_else(|| self.liveness.deadline());
         let stuck = self
             .socket
             .unflushed_since()
             .map(|since| since + self.limits.send_timeout);
-        stuck.map_or(next, |stuck| stuck.min(next))
+        match (self.paused_until, stuck) {
+            (Some(resume), Some(stuck)) => resume.min(stuck),
+            (Some(resume), None) => resume,
+            (None, Some(stuck)) => stuck,
+            (None, None) => self.liveness.deadline(),
+        }
     }
 }
 
@@ -238,6 +253,7 @@ impl From<Error> for Ending {
     }
 }
 
+/// Whether the connection ended without a Close, as it does when a process dies or a network goes.
 fn is_reset(error: &async_tungstenite::tungstenite::error::ProtocolError) -> bool {
     matches!(
         error,
@@ -257,7 +273,20 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {
-    use async_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
+    use std::{
+        net::{IpAddr, Ipv4Addr},
+        sync::Arc,
+    };
+
+    use async_tungstenite::{
+        WebSocketStream,
+        tokio::TokioAdapter,
+        tungstenite::{
+            error::{CapacityError, ProtocolError},
+            protocol::Role,
+        },
+    };
+    use futures::StreamExt;
 
     use super::*;
 
@@ -295,6 +324,38 @@ mod tests {
     fn who_cannot_hear_is_told_nothing() {
         for ending in [Ending::Stuck, Ending::Dead, Ending::Lost("gone".into())] {
             assert_eq!(ending.close_frame(), None, "{ending}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_ping_that_fell_into_a_blocked_write_is_made_up_for() {
+        let limits = Limits {
+            ping_interval: Duration::from_millis(100),
+            pong_timeout: Duration::from_secs(2),
+            ..Limits::default()
+        };
+        let hub = Arc::new(Hub::new(limits));
+        let membership = hub.join(IpAddr::V4(Ipv4Addr::LOCALHOST)).unwrap();
+        // More than the pipe holds, so that the write blocks until the client reads.
+        membership.complain("x".repeat(100_000));
+        let (server, client) = tokio::io::duplex(1024);
+        let socket = Socket::new(server, Vec::new(), &hub.limits).await;
+        let mut client =
+            WebSocketStream::from_raw_socket(TokioAdapter::new(client), Role::Client, None).await;
+        let reading = async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            let mut pings = 0;
+            while pings < 3 {
+                match client.next().await {
+                    Some(Ok(Message::Ping(_))) => pings += 1,
+                    Some(Ok(_)) => {}
+                    other => panic!("{other:?} after {pings} pings"),
+                }
+            }
+        };
+        tokio::select! {
+            () = Connection::new(socket, membership, &hub).run() => panic!("the peer was given up"),
+            () = reading => {}
         }
     }
 

@@ -14,6 +14,7 @@ use std::{
 
 use async_tungstenite::tungstenite::Utf8Bytes;
 use gst_plugin_webrtc_signalling_protocol::{IncomingMessage, OutgoingMessage, PeerId};
+use serde::Serialize;
 use thiserror::Error;
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -21,19 +22,22 @@ use uuid::Uuid;
 use crate::{
     Limits,
     metrics::Metrics,
-    outbox::{Outbox, Overflow, Waiting, outbox},
+    outbox::{Origin, Outbox, Overflow, Waiting, outbox},
     registry::{Action, Census, Event, Registry},
 };
 
 pub(crate) struct Hub {
     pub(crate) limits: Limits,
     pub(crate) metrics: Metrics,
+    /// Held for as long as a message is applied and queued, never across a wait.
     state: Mutex<State>,
 }
 
 struct State {
     registry: Registry,
+    /// The same peers as in the registry.
     members: HashMap<PeerId, Member>,
+    /// Set once; from then on nothing is delivered.
     is_closed: bool,
 }
 
@@ -52,6 +56,15 @@ pub(crate) struct Membership {
     /// Resolves when the hub wants the connection to end.
     pub(crate) farewell: oneshot::Receiver<Farewell>,
     hub: Arc<Hub>,
+}
+
+/// What became of the messages an event caused.
+#[derive(Debug, Default)]
+struct Delivered {
+    /// Bytes queued, counted per receiver.
+    bytes: usize,
+    /// Who had no room for what another peer sent it.
+    lost_to: Option<PeerId>,
 }
 
 /// Why the hub ends a connection.
@@ -89,7 +102,7 @@ impl Hub {
         }
     }
 
-    /// Lets a peer in and queues its welcome.
+    /// Lets a peer in and queues its welcome, so that nothing can come before it.
     pub(crate) fn join(self: &Arc<Self>, address: IpAddr) -> Result<Membership, Full> {
         let mut state = self.state();
         state.check_room(address, &self.limits)?;
@@ -128,6 +141,7 @@ impl Hub {
         self.state().registry.census()
     }
 
+    /// Removes a peer. Its own queue goes first: what its leaving causes is for the others.
     fn leave(&self, id: &str) {
         let mut state = self.state();
         state.members.remove(id);
@@ -150,19 +164,16 @@ impl Membership {
             from: self.id.clone(),
             message,
         });
-        state.deliver(actions, &self.hub.metrics)
+        let delivered = state.deliver(actions, &self.hub.metrics);
+        delivered.bytes
+            + delivered
+                .lost_to
+                .map_or(0, |peer| state.complain(&self.id, too_busy(&peer), &self.hub))
     }
 
     /// Tells this peer that what it sent is no message.
     pub(crate) fn complain(&self, details: String) -> usize {
-        let message = OutgoingMessage::Error { details };
-        self.hub.state().deliver(
-            vec![Action::Send {
-                to: self.id.clone(),
-                message,
-            }],
-            &self.hub.metrics,
-        )
+        self.hub.state().complain(&self.id, details, &self.hub)
     }
 }
 
@@ -191,29 +202,47 @@ impl State {
         }
     }
 
-    /// Puts messages into the queues of their receivers. Returns their bytes, counted per receiver.
-    fn deliver(&mut self, actions: Vec<Action>, metrics: &Metrics) -> usize {
+    /// Puts messages into the queues of their receivers.
+    fn deliver(&mut self, actions: Vec<Action>, metrics: &Metrics) -> Delivered {
+        let mut delivered = Delivered::default();
         if self.is_closed {
-            return 0;
+            return delivered;
         }
-        let deliver = |action| match action {
-            Action::Send { to, message } => self.push(&[to], &message, metrics),
-            Action::Announce { to, message } => self.push(&to, &message, metrics),
-        };
-        actions.into_iter().map(deliver).sum()
+        for action in actions {
+            delivered.bytes += match action {
+                Action::Announce { to, message } => self.push(&to, &message, metrics),
+                Action::List { to, listing } => self.push(&[to], &listing, metrics),
+                Action::Send {
+                    to,
+                    message: message @ OutgoingMessage::Peer(_),
+                } => {
+                    let text = to_text(&message);
+                    let bytes = text.len();
+                    if self.relay(&to, text, metrics).is_err() {
+                        delivered.lost_to = Some(to);
+                    }
+                    bytes
+                }
+                Action::Send { to, message } => {
+                    if matches!(message, OutgoingMessage::Error { .. }) {
+                        metrics.errors_replied.count();
+                    }
+                    self.push(&[to], &message, metrics)
+                }
+            };
+        }
+        delivered
     }
 
-    fn push(&mut self, to: &[PeerId], message: &OutgoingMessage, metrics: &Metrics) -> usize {
-        let json = serde_json::to_string(message).expect("every message has a JSON form");
-        let text = Utf8Bytes::from(json);
-        if matches!(message, OutgoingMessage::Error { .. }) {
-            metrics.errors_replied.count();
-        }
+    /// Queues what the server has to say. Whoever has no room for it is dismissed. Returns the bytes, counted per
+    /// receiver.
+    fn push(&mut self, to: &[PeerId], message: &impl Serialize, metrics: &Metrics) -> usize {
+        let text = to_text(message);
         for peer in to {
             let Some(member) = self.members.get_mut(peer) else {
                 continue;
             };
-            match member.outbox.push(text.clone()) {
+            match member.outbox.push(text.clone(), Origin::Server) {
                 Ok(()) => metrics.messages_sent.count(),
                 Err(Overflow) if member.dismiss(Farewell::TooSlow) => metrics.slow_peers.count(),
                 Err(Overflow) => {}
@@ -221,6 +250,35 @@ impl State {
         }
         text.len() * to.len()
     }
+
+    /// Queues what one peer says to another, if there is room. The receiver is not to blame if there is none: the
+    /// senders may be many.
+    fn relay(&self, to: &str, text: Utf8Bytes, metrics: &Metrics) -> Result<(), Overflow> {
+        let Some(member) = self.members.get(to) else {
+            return Ok(());
+        };
+        member.outbox.push(text, Origin::Peer)?;
+        metrics.messages_sent.count();
+        Ok(())
+    }
+
+    fn complain(&mut self, to: &PeerId, details: String, hub: &Hub) -> usize {
+        let action = Action::Send {
+            to: to.clone(),
+            message: OutgoingMessage::Error { details },
+        };
+        self.deliver(vec![action], &hub.metrics).bytes
+    }
+}
+
+fn to_text(message: &impl Serialize) -> Utf8Bytes {
+    serde_json::to_string(message)
+        .expect("every message has a JSON form")
+        .into()
+}
+
+fn too_busy(peer: &str) -> String {
+    format!("Peer {peer} does not read as fast as it is sent to, the message is lost")
 }
 
 impl Member {
@@ -238,7 +296,9 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use futures::FutureExt;
-    use gst_plugin_webrtc_signalling_protocol::{PeerRole, PeerStatus};
+    use gst_plugin_webrtc_signalling_protocol::{
+        PeerMessage, PeerMessageInner, PeerRole, PeerStatus, SdpMessage, StartSessionMessage,
+    };
 
     use super::*;
 
@@ -314,6 +374,44 @@ mod tests {
         assert_eq!(slow.farewell.try_recv(), Ok(Farewell::TooSlow));
         assert!(quick.farewell.try_recv().is_err());
         assert!(hub.metrics.render(hub.census()).contains("slow_peers_total 1\n"));
+    }
+
+    #[test]
+    fn a_flood_from_another_peer_is_lost_and_dismisses_nobody() {
+        let hub = hub(Limits {
+            max_queued_messages: 8,
+            ..Limits::default()
+        });
+        let mut producing = hub.join(HERE).unwrap();
+        let status = PeerStatus {
+            roles: vec![PeerRole::Producer],
+            ..PeerStatus::default()
+        };
+        producing.say(IncomingMessage::SetPeerStatus(status));
+        let mut flooding = hub.join(HERE).unwrap();
+        let start = StartSessionMessage {
+            peer_id: producing.id.clone(),
+            offer: None,
+        };
+        flooding.say(IncomingMessage::StartSession(start));
+        let started = [next(&mut flooding), next(&mut flooding)];
+        let Some(OutgoingMessage::SessionStarted { session_id, .. }) = &started[1] else {
+            panic!("{started:?}")
+        };
+        let sdp = PeerMessageInner::Sdp(SdpMessage::Answer { sdp: "v=0".into() });
+        let message = PeerMessage {
+            session_id: session_id.clone(),
+            peer_message: sdp,
+        };
+        for _ in 0..4 {
+            flooding.say(IncomingMessage::Peer(message.clone()));
+        }
+        assert_eq!(next(&mut flooding), None);
+        flooding.say(IncomingMessage::Peer(message));
+        let details = too_busy(&producing.id);
+        assert_eq!(next(&mut flooding), Some(OutgoingMessage::Error { details }));
+        assert!(producing.farewell.try_recv().is_err());
+        assert_eq!(std::iter::from_fn(|| next(&mut producing)).count(), 6);
     }
 
     #[test]

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 #[derive(Debug)]
 pub(crate) struct Liveness {
+    /// When the peer last sent anything.
     heard_at: Instant,
+    /// When it was pinged, unless it was heard since.
     pinged_at: Option<Instant>,
     ping_interval: Duration,
     pong_timeout: Duration,

@@ -22,6 +22,7 @@ pub(crate) struct Metrics {
     pub(crate) dead_peers: Counter,
 }
 
+/// A number that only grows. No order between counters is promised.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(AtomicU64);
 
@@ -97,6 +98,7 @@ impl Metrics {
     }
 }
 
+/// Adds one figure with its two lines of description.
 fn add(text: &mut String, kind: &str, name: &str, help: &str, value: u64) {
     let name = format!("webrtc_signalling_{name}");
     write!(

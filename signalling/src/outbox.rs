@@ -15,7 +15,9 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 /// The end that takes messages in.
 #[derive(Debug)]
 pub(crate) struct Outbox {
+    /// Texts are shared between the queues they are in, so an announcement to many is held once.
     sender: mpsc::Sender<Utf8Bytes>,
+    /// Bytes of what waits; the message being written is no longer among it.
     queued_bytes: Arc<AtomicUsize>,
     max_bytes: usize,
 }
@@ -30,6 +32,16 @@ pub(crate) struct Waiting {
 /// The peer does not read what it is sent.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Overflow;
+
+/// Who a message comes from, which decides how much of the queue it may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The server has something to say.
+    Server,
+    /// Another peer of a session. Leaves a quarter of the queue alone, so that a flood from others is lost rather
+    /// than costs the receiver its connection.
+    Peer,
+}
 
 /// Makes an empty queue. `max_messages` must not be zero.
 pub(crate) fn outbox(max_messages: usize, max_bytes: usize) -> (Outbox, Waiting) {
@@ -51,11 +63,15 @@ pub(crate) fn outbox(max_messages: usize, max_bytes: usize) -> (Outbox, Waiting)
 impl Outbox {
     /// Queues a message. One that alone exceeds the bound in bytes is accepted by an empty queue, so that every
     /// reply can be delivered to a peer that reads.
-    pub(crate) fn push(&self, text: Utf8Bytes) -> Result<(), Overflow> {
+    pub(crate) fn push(&self, text: Utf8Bytes, origin: Origin) -> Result<(), Overflow> {
+        let (max_bytes, spare_messages) = match origin {
+            Origin::Server => (self.max_bytes, 0),
+            Origin::Peer => (self.max_bytes / 4 * 3, self.sender.max_capacity() / 4),
+        };
         let length = text.len();
         // The hub pushes under its lock, so only the receiver changes the count meanwhile, and it only lowers it.
         let before = self.queued_bytes.fetch_add(length, Ordering::Relaxed);
-        if before > 0 && before + length > self.max_bytes {
+        if before > 0 && (before + length > max_bytes || self.sender.capacity() <= spare_messages) {
             self.queued_bytes.fetch_sub(length, Ordering::Relaxed);
             return Err(Overflow);
         }
@@ -90,6 +106,11 @@ mod tests {
         "x".repeat(length).into()
     }
 
+    /// Pushes texts of these lengths; says which were taken.
+    fn push<const N: usize>(outbox: &Outbox, origin: Origin, lengths: [usize; N]) -> [bool; N] {
+        lengths.map(|length| outbox.push(text(length), origin).is_ok())
+    }
+
     fn take(waiting: &mut Waiting) -> Option<usize> {
         waiting.next().now_or_never().flatten().map(|text| text.len())
     }
@@ -97,53 +118,55 @@ mod tests {
     #[test]
     fn messages_leave_in_order() {
         let (outbox, mut waiting) = outbox(3, 100);
-        for length in 1..=3 {
-            outbox.push(text(length)).unwrap();
-        }
+        assert_eq!(push(&outbox, Origin::Server, [1, 2, 3]), [true; 3]);
         assert_eq!(
-            [take(&mut waiting), take(&mut waiting), take(&mut waiting)],
-            [Some(1), Some(2), Some(3)]
+            [(); 4].map(|()| take(&mut waiting)),
+            [Some(1), Some(2), Some(3), None]
         );
-        assert_eq!(take(&mut waiting), None);
     }
 
     #[test]
     fn one_message_too_many_overflows() {
         let (outbox, mut waiting) = outbox(2, 100);
-        assert_eq!(
-            [outbox.push(text(1)), outbox.push(text(1)), outbox.push(text(1))],
-            [Ok(()), Ok(()), Err(Overflow)]
-        );
+        assert_eq!(push(&outbox, Origin::Server, [1, 1, 1]), [true, true, false]);
         take(&mut waiting);
-        assert_eq!(outbox.push(text(1)), Ok(()));
+        assert_eq!(push(&outbox, Origin::Server, [1]), [true]);
     }
 
     #[test]
     fn one_byte_too_many_overflows() {
         let (outbox, mut waiting) = outbox(10, 100);
-        assert_eq!(
-            [outbox.push(text(99)), outbox.push(text(2)), outbox.push(text(1))],
-            [Ok(()), Err(Overflow), Ok(())]
-        );
+        assert_eq!(push(&outbox, Origin::Server, [99, 2, 1]), [true, false, true]);
         take(&mut waiting);
-        assert_eq!(outbox.push(text(99)), Ok(()));
+        assert_eq!(push(&outbox, Origin::Server, [99]), [true]);
     }
 
     #[test]
     fn an_empty_queue_takes_a_message_of_any_size() {
         let (outbox, mut waiting) = outbox(10, 100);
-        assert_eq!(
-            [outbox.push(text(1000)), outbox.push(text(1))],
-            [Ok(()), Err(Overflow)]
-        );
+        assert_eq!(push(&outbox, Origin::Peer, [1000]), [true]);
+        assert_eq!(push(&outbox, Origin::Server, [1]), [false]);
         assert_eq!(take(&mut waiting), Some(1000));
-        assert_eq!(outbox.push(text(1000)), Ok(()));
+        assert_eq!(push(&outbox, Origin::Server, [1000]), [true]);
+    }
+
+    #[test]
+    fn peers_leave_a_quarter_to_the_server() {
+        let (messages, _waiting) = outbox(8, 1000);
+        assert_eq!(
+            push(&messages, Origin::Peer, [1; 8]),
+            [true, true, true, true, true, true, false, false]
+        );
+        assert_eq!(push(&messages, Origin::Server, [1; 3]), [true, true, false]);
+        let (bytes, _waiting) = outbox(100, 100);
+        assert_eq!(push(&bytes, Origin::Peer, [70, 6, 5]), [true, false, true]);
+        assert_eq!(push(&bytes, Origin::Server, [25, 1]), [true, false]);
     }
 
     #[test]
     fn a_queue_nobody_takes_from_any_more_swallows() {
         let (outbox, waiting) = outbox(1, 10);
         drop(waiting);
-        assert_eq!(outbox.push(text(5)), Ok(()));
+        assert_eq!(push(&outbox, Origin::Server, [5]), [true]);
     }
 }

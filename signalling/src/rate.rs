@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! How fast a peer is read: a token bucket that may go into debt. Pure, one per connection.
 //!
-//! A message costs one token, and one more for every 4 KiB it brings or makes the server send: a small request
+//! A message costs one token, and one more for every KiB it brings or makes the server send: a small request
 //! with a large answer is as dear as what it causes. A peer in debt isn't punished, just not read until the
 //! debt is paid; TCP then slows it down.
 
@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 #[derive(Debug)]
 pub(crate) struct Bucket {
+    /// Negative while the peer is in debt.
     tokens: f64,
+    /// What the bucket holds when it is full.
     burst: f64,
     per_second: f64,
     filled_at: Instant,
@@ -39,8 +41,8 @@ impl Bucket {
     }
 }
 
-/// So that a session description of usual size costs two or three tokens.
-const BYTES_PER_TOKEN: usize = 4096;
+/// So that what a peer can send at once to another, with the default limits, fills half of the other's queue.
+const BYTES_PER_TOKEN: usize = 1024;
 
 /// A peer isn't left unread for longer, so that its closing handshake and pongs still come through.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -76,8 +78,8 @@ mod tests {
     fn large_messages_cost_more() {
         let now = Instant::now();
         let mut bucket = Bucket::new(now, 1, 10);
-        assert_eq!(bucket.spend(now, 9 * 4096), None);
-        assert_eq!(bucket.spend(now, 4095), Some(now + Duration::from_secs(1)));
+        assert_eq!(bucket.spend(now, 9 * 1024), None);
+        assert_eq!(bucket.spend(now, 1023), Some(now + Duration::from_secs(1)));
     }
 
     #[test]

@@ -12,18 +12,20 @@
 use std::collections::{BTreeSet, HashMap};
 
 use gst_plugin_webrtc_signalling_protocol::{
-    IncomingMessage, OutgoingMessage, Peer, PeerId, PeerRole, ProtocolVersion, SessionId,
+    IncomingMessage, OutgoingMessage, PeerId, PeerRole, ProtocolVersion, SessionId,
 };
-use serde_json::Value;
 
 use crate::Limits;
 
+pub(crate) use listing::Listing;
+use listing::{Listed, Meta};
 use refusal::Refusal;
 
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
 mod invariants;
+mod listing;
 mod refusal;
 mod sessions;
 mod status;
@@ -61,13 +63,17 @@ pub(crate) enum Action {
         to: Vec<PeerId>,
         message: OutgoingMessage,
     },
+    /// Send a list of peers to one peer.
+    List { to: PeerId, listing: Listing },
 }
 
 /// How many of each there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Census {
+    /// Everybody who was welcomed and has not left.
     pub(crate) peers: usize,
     pub(crate) producers: usize,
+    /// Passive ones only; who consumes by its own request has no role.
     pub(crate) consumers: usize,
     pub(crate) listeners: usize,
     pub(crate) sessions: usize,
@@ -80,9 +86,7 @@ struct Member {
     number: u64,
     /// Without duplicates, in the order the peer gave them.
     roles: Vec<PeerRole>,
-    meta: Option<Value>,
-    /// Bytes of `meta` as compact JSON.
-    meta_bytes: usize,
+    meta: Option<Meta>,
     version: ProtocolVersion,
     /// Whether a message of this peer was accepted; then it's too late to choose a version.
     has_spoken: bool,
@@ -142,6 +146,8 @@ impl Registry {
         }
     }
 
+    /// Registers a peer without roles. That is all `newPeer` ever meant; it is not taken from the wire, where it
+    /// would wipe the roles of a peer whose sessions live on.
     fn join(&mut self, peer: PeerId) -> Vec<Action> {
         let number = self.joined;
         self.joined += 1;
@@ -160,24 +166,28 @@ impl Registry {
         )]
     }
 
+    /// Forgets a peer. Those it talked to hear of their sessions before listeners hear of the peer, so that a
+    /// listener which is also one of them can tell why.
     fn leave(&mut self, peer: &str) -> Vec<Action> {
         let mut actions = self.end_all_produced(peer);
         actions.append(&mut self.end_all_consumed(peer));
         let Some(member) = self.peers.remove(peer) else {
             return actions;
         };
-        self.meta_bytes -= member.meta_bytes;
-        actions.extend(self.announce_status(peer, Vec::new(), member.meta));
+        self.meta_bytes -= Meta::bytes(&member.meta);
+        let meta = member.meta.map(|meta| meta.value());
+        actions.extend(self.announce_status(peer, Vec::new(), meta));
         actions
     }
 
+    /// Decides about one message. Nothing has changed when it is refused.
     fn apply(&mut self, from: &str, message: IncomingMessage) -> Result<Vec<Action>, Refusal> {
         match message {
             IncomingMessage::NewPeer => Err(Refusal::Reserved),
             IncomingMessage::SetPeerStatus(status) => self.set_status(from, status),
             IncomingMessage::SetProtocolVersion { version } => self.set_version(from, version),
-            IncomingMessage::List => Ok(vec![send(from, self.list())]),
-            IncomingMessage::ListConsumers => Ok(vec![send(from, self.list_consumers())]),
+            IncomingMessage::List => Ok(vec![self.list(from)]),
+            IncomingMessage::ListConsumers => Ok(vec![self.list_consumers(from)]),
             IncomingMessage::StartSession(request) => self.start_session(from, request),
             IncomingMessage::Peer(message) => self.relay(from, message),
             IncomingMessage::EndSession(end) => self.end_session(from, &end.session_id, None),
@@ -197,26 +207,35 @@ impl Registry {
         Ok(Vec::new())
     }
 
+    /// From now on it is too late to choose a version.
     fn has_spoken(&mut self, peer: &str) {
         if let Some(member) = self.peers.get_mut(peer) {
             member.has_spoken = true;
         }
     }
 
-    fn list(&self) -> OutgoingMessage {
-        OutgoingMessage::List {
+    fn list(&self, to: &str) -> Action {
+        let listing = Listing::List {
             producers: self.peers_with(PeerRole::Producer),
+        };
+        Action::List {
+            to: to.into(),
+            listing,
         }
     }
 
-    fn list_consumers(&self) -> OutgoingMessage {
-        OutgoingMessage::ListConsumers {
+    fn list_consumers(&self, to: &str) -> Action {
+        let listing = Listing::ListConsumers {
             consumers: self.peers_with(PeerRole::Consumer),
+        };
+        Action::List {
+            to: to.into(),
+            listing,
         }
     }
 
     /// All peers with a role, in the order they joined.
-    fn peers_with(&self, role: PeerRole) -> Vec<Peer> {
+    fn peers_with(&self, role: PeerRole) -> Vec<Listed> {
         let mut found: Vec<_> = self
             .peers
             .iter()
@@ -225,7 +244,7 @@ impl Registry {
         found.sort_unstable_by_key(|(_, member)| member.number);
         found
             .into_iter()
-            .map(|(id, member)| Peer {
+            .map(|(id, member)| Listed {
                 id: id.clone(),
                 meta: member.meta.clone(),
             })
@@ -235,14 +254,17 @@ impl Registry {
 
 /// Answers what was refused, unless it is not to be answered.
 fn refuse(from: PeerId, refusal: &Refusal) -> Vec<Action> {
-    tracing::debug!(peer = %from, "refused: {refusal}");
+    let mut details = refusal.to_string();
+    // It may repeat what the peer sent, of whatever length and content.
+    details.truncate(details.floor_char_boundary(MAX_DETAILS));
+    tracing::debug!(peer = %from, "refused: {details:?}");
     if !refusal.is_answered() {
         return Vec::new();
     }
-    let message = OutgoingMessage::Error {
-        details: refusal.to_string(),
-    };
-    vec![Action::Send { to: from, message }]
+    vec![Action::Send {
+        to: from,
+        message: OutgoingMessage::Error { details },
+    }]
 }
 
 fn send(to: &str, message: OutgoingMessage) -> Action {
@@ -251,6 +273,9 @@ fn send(to: &str, message: OutgoingMessage) -> Action {
         message,
     }
 }
+
+/// Holds every refusal of a message with ids of ours, which have 36 characters.
+const MAX_DETAILS: usize = 500;
 
 #[cfg(test)]
 mod tests {
@@ -284,13 +309,11 @@ mod tests {
         for name in names {
             say(&mut registry, name, producer(Some(name)));
         }
-        let producers = names
-            .map(|name| Peer {
-                id: name.into(),
-                meta: meta(name),
-            })
-            .to_vec();
-        let expected = vec![send("d", OutgoingMessage::List { producers })];
+        let producers = names.map(|name| listed(name, Some(name))).to_vec();
+        let expected = vec![Action::List {
+            to: "d".into(),
+            listing: Listing::List { producers },
+        }];
         assert_eq!(say(&mut registry, "d", IncomingMessage::List), expected);
     }
 
@@ -299,20 +322,46 @@ mod tests {
         let mut registry = registry_with(&["p", "c", "nobody"]);
         say(&mut registry, "p", producer(None));
         say(&mut registry, "c", consumer(Some("screen")));
-        let producers = vec![Peer {
-            id: "p".into(),
-            meta: None,
-        }];
-        let consumers = vec![Peer {
-            id: "c".into(),
-            meta: meta("screen"),
-        }];
-        let list = say(&mut registry, "nobody", IncomingMessage::List);
-        assert_eq!(list, vec![send("nobody", OutgoingMessage::List { producers })]);
-        let list = say(&mut registry, "nobody", IncomingMessage::ListConsumers);
+        let list = |listing| {
+            vec![Action::List {
+                to: "nobody".into(),
+                listing,
+            }]
+        };
+        let producers = Listing::List {
+            producers: vec![listed("p", None)],
+        };
         assert_eq!(
-            list,
-            vec![send("nobody", OutgoingMessage::ListConsumers { consumers })]
+            say(&mut registry, "nobody", IncomingMessage::List),
+            list(producers)
+        );
+        let consumers = Listing::ListConsumers {
+            consumers: vec![listed("c", Some("screen"))],
+        };
+        assert_eq!(
+            say(&mut registry, "nobody", IncomingMessage::ListConsumers),
+            list(consumers)
+        );
+    }
+
+    #[test]
+    fn an_answer_does_not_repeat_all_that_was_sent() {
+        let mut registry = registry_with(&["p"]);
+        let long = "\u{1b}ä".repeat(100_000);
+        let actions = say(&mut registry, "p", start(&long));
+        let [
+            Action::Send {
+                message: OutgoingMessage::Error { details },
+                ..
+            },
+        ] = &actions[..]
+        else {
+            panic!("{actions:?}")
+        };
+        assert!(
+            details.starts_with("Peer with ID '") && details.len() <= MAX_DETAILS,
+            "{}",
+            details.len()
         );
     }
 

@@ -34,6 +34,7 @@ pub struct Server {
 #[derive(Debug)]
 pub struct Handle {
     address: SocketAddr,
+    /// Taken when a shutdown is asked for.
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
 }
@@ -70,8 +71,19 @@ pub enum ServerError {
     },
 }
 
+/// Closes the hub before the connections' tasks are dropped one by one, so that none of them is told that the
+/// others left.
+struct CloseOnDrop(Arc<Hub>);
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
 /// What all connections use.
 struct Shared {
+    /// Shared with the memberships, which leave it when they are dropped.
     hub: Arc<Hub>,
     access: Access,
     tls: Option<Arc<Reloading>>,
@@ -122,6 +134,8 @@ impl Server {
     pub async fn serve(mut self, shutdown: impl Future<Output = ()>) {
         tracing::info!("Listening on: {}", self.address);
         let mut connections = JoinSet::new();
+        // Declared after the tasks, hence dropped before them.
+        let _closing = CloseOnDrop(self.shared.hub.clone());
         tokio::pin!(shutdown);
         loop {
             tokio::select! {
@@ -168,6 +182,8 @@ impl Server {
         }
     }
 
+    /// Starts the task of a connection, unless too many are at their beginning. The permit goes back when it becomes
+    /// a peer or ends, so idle connections can't keep peers out for longer than the timeouts.
     fn accepted(&self, stream: TcpStream, from: SocketAddr, connections: &mut JoinSet<()>) {
         self.shared.hub.metrics.connections.count();
         let Ok(permit) = self.shared.pending.clone().try_acquire_owned() else {
@@ -215,6 +231,7 @@ impl Shared {
             return self.serve_http(stream, from, permit, &mut is_closing).await;
         };
         let tls = tls.clone();
+        // The files may be on a slow disk; the runtime's threads have better to do than to wait for it.
         let handshake = async {
             let acceptor = spawn_blocking(move || tls.acceptor())
                 .await
@@ -232,6 +249,7 @@ impl Shared {
         }
     }
 
+    /// Reads the request and, if it leads to a websocket, serves the peer.
     async fn serve_http<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         mut stream: S,

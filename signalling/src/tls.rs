@@ -93,6 +93,8 @@ impl TlsFiles {
         [stamp_of(&self.cert), stamp_of(&self.key)]
     }
 
+    /// Reads both files and checks that they belong together. The provider is named, because with two of them in one
+    /// build the process has no default.
     fn load(&self) -> Result<Arc<ServerConfig>, TlsError> {
         let unusable = |source| TlsError::Unusable {
             cert: self.cert.clone(),
@@ -121,6 +123,9 @@ pub(crate) struct Reloading {
 struct Current {
     stamp: Stamp,
     config: Arc<ServerConfig>,
+    /// A change that could not be used, so that it is complained about once; it is tried again each time, because
+    /// what was wrong may have been a lack of descriptors.
+    unusable: Option<Stamp>,
 }
 
 /// Time of change, length and inode of both files, where they exist.
@@ -134,7 +139,11 @@ impl Reloading {
         let config = files.load()?;
         Ok(Self {
             files,
-            current: Mutex::new(Current { stamp, config }),
+            current: Mutex::new(Current {
+                stamp,
+                config,
+                unusable: None,
+            }),
         })
     }
 
@@ -143,19 +152,27 @@ impl Reloading {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let stamp = self.files.stamp();
         if current.stamp != stamp {
-            current.stamp = stamp;
             match self.files.load() {
                 Ok(config) => {
                     tracing::info!("certificate read again from {}", self.files.cert.display());
-                    current.config = config;
+                    *current = Current {
+                        stamp,
+                        config,
+                        unusable: None,
+                    };
                 }
-                Err(error) => tracing::warn!("keeping the certificate in use: {}", chain(&error)),
+                Err(error) if current.unusable != Some(stamp) => {
+                    tracing::warn!("keeping the certificate in use: {}", chain(&error));
+                    current.unusable = Some(stamp);
+                }
+                Err(_) => {}
             }
         }
         current.config.clone().into()
     }
 }
 
+/// All certificates of a file, of which there must be one.
 fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let pem = read(path)?;
     let expected = "certificate";
@@ -167,6 +184,7 @@ fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     }
 }
 
+/// The first private key of a file, in any of the PEM forms (PKCS#8, PKCS#1, SEC1).
 fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     PrivateKeyDer::from_pem_slice(&read(path)?).map_err(|error| not_pem(path, "private key", &error))
 }

@@ -48,7 +48,8 @@ pub(crate) struct Reply {
     body: String,
 }
 
-/// Why there is no request.
+/// Why there is no request. An end before the request is complete is ordinary: port scanners and load balancers
+/// do it all day.
 #[derive(Debug)]
 pub(crate) enum NoRequest {
     /// The connection ended or broke.
@@ -80,7 +81,8 @@ impl Access {
     pub(crate) fn route(&self, request: &Request) -> Route {
         let is_admitted = self.token.as_ref().is_none_or(|token| token.admits(request));
         let unauthorized = || Route::Refused(Reply::unauthorized());
-        if request.headers().contains_key(header::UPGRADE) {
+        let upgrade = request.headers().get(header::UPGRADE);
+        if upgrade.is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket")) {
             return if is_admitted {
                 self.upgrade(request)
             } else {
@@ -202,6 +204,7 @@ pub(crate) async fn read_request<S: AsyncRead + Unpin>(
     }
 }
 
+/// Makes a request of a complete head, or the reply to what is none.
 fn parse(head: Vec<u8>) -> Result<(Request, Vec<u8>), NoRequest> {
     match Request::try_parse(&head) {
         Ok(Some((length, request))) => Ok((request, head[length..].to_vec())),
@@ -287,7 +290,8 @@ mod tests {
             (None, "/health", HANDSHAKE, 101),
             (None, "/", &old, 426),
             (None, "/", &keyless, 400),
-            (None, "/", h2c, 400),
+            (None, "/", h2c, 426),
+            (None, "/health", h2c, 200),
             (None, "/", "Host: x\r\n", 426),
             (None, "/health", "Host: x\r\n", 200),
             (None, "/metrics", "Host: x\r\n", 200),

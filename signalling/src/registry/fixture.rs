@@ -7,7 +7,7 @@ use gst_plugin_webrtc_signalling_protocol::{
 };
 use serde_json::{Value, json};
 
-use super::{Action, Event, Registry, send};
+use super::{Action, Event, Listed, Meta, Registry, send};
 use crate::Limits;
 
 /// An empty registry whose sessions are `session-1`, `session-2` and so on.
@@ -143,6 +143,13 @@ pub(super) fn ended_v1_1(to: &str, session_id: &str, error: Option<&str>) -> Act
         error: error.map(Into::into),
     };
     send(to, OutgoingMessage::EndSessionV1_1(end))
+}
+
+pub(super) fn listed(id: &str, name: Option<&str>) -> Listed {
+    Listed {
+        id: id.into(),
+        meta: name.and_then(meta).as_ref().map(Meta::new),
+    }
 }
 
 /// What the other peer receives of a message.

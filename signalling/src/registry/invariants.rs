@@ -64,14 +64,14 @@ fn assert_consistent(registry: &Registry) {
         registry
             .peers
             .values()
-            .map(|member| member.meta_bytes)
+            .map(|member| Meta::bytes(&member.meta))
             .sum::<usize>()
     );
 }
 
 fn receivers(action: &Action) -> Vec<&str> {
     match action {
-        Action::Send { to, .. } => vec![to],
+        Action::Send { to, .. } | Action::List { to, .. } => vec![to],
         Action::Announce { to, .. } => to.iter().map(String::as_str).collect(),
     }
 }
@@ -117,7 +117,7 @@ proptest! {
         for message in messages {
             for action in say(&mut registry, "a", message.clone()) {
                 let is_session_1 = match &action {
-                    Action::Send { to, .. } => to == "q",
+                    Action::Send { to, .. } | Action::List { to, .. } => to == "q",
                     Action::Announce { .. } => false,
                 };
                 prop_assert!(!is_session_1, "{message:?} reached the consumer: {action:?}");

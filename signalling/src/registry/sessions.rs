@@ -60,6 +60,7 @@ impl Registry {
         session_id: &str,
         error: Option<String>,
     ) -> Result<Vec<Action>, Refusal> {
+        // Checked before anything is removed: a stranger, or a refused error, must not cost the two their session.
         let (_, other) = self.session_of(from, session_id)?;
         if error.is_some() && self.version_of(from) < ProtocolVersion::V1_1 {
             return Err(Refusal::ErrorNeedsVersion(from.into()));
@@ -102,6 +103,7 @@ impl Registry {
         ending.into_iter().map(end).collect()
     }
 
+    /// Forgets a session on both sides; whom to tell is the caller's affair.
     fn remove_session(&mut self, session_id: &str) {
         let Some(session) = self.sessions.remove(session_id) else {
             return;

@@ -4,7 +4,7 @@
 use gst_plugin_webrtc_signalling_protocol::{OutgoingMessage, PeerId, PeerRole, PeerStatus};
 use serde_json::Value;
 
-use super::{Action, Registry, refusal::Refusal};
+use super::{Action, Meta, Registry, refusal::Refusal};
 
 impl Registry {
     /// Replaces the status of a peer. Every listener hears of a change, the peer itself too if it is one now: that
@@ -20,10 +20,12 @@ impl Registry {
         let loses = |role| member.roles.contains(&role) && !status.roles.contains(&role);
         let (stops_producing, stops_consuming) = (loses(PeerRole::Producer), loses(PeerRole::Consumer));
         let roles = without_duplicates(&status.roles);
-        if member.roles == roles && member.meta == status.meta {
+        let meta = status.meta.as_ref().map(Meta::new);
+        if member.roles == roles && member.meta == meta {
             return Ok(Vec::new());
         }
-        self.store_meta(from, status.meta.clone())?;
+        // The only step that can fail comes before any change.
+        self.store_meta(from, meta)?;
 
         let mut actions = Vec::new();
         if stops_producing {
@@ -64,8 +66,8 @@ impl Registry {
 
     /// Stores metadata if it fits. Every change is sent to all listeners and every list holds all of it, hence
     /// the bounds.
-    fn store_meta(&mut self, peer: &str, meta: Option<Value>) -> Result<(), Refusal> {
-        let bytes = meta.as_ref().map_or(0, |meta| meta.to_string().len());
+    fn store_meta(&mut self, peer: &str, meta: Option<Meta>) -> Result<(), Refusal> {
+        let bytes = Meta::bytes(&meta);
         if bytes > self.limits.max_meta_bytes {
             return Err(Refusal::MetaTooLarge {
                 bytes,
@@ -76,17 +78,19 @@ impl Registry {
             .peers
             .get_mut(peer)
             .ok_or_else(|| Refusal::NotWelcomed(peer.into()))?;
-        let total = self.meta_bytes - member.meta_bytes + bytes;
-        if bytes > member.meta_bytes && total > self.limits.max_total_meta_bytes {
+        let before = Meta::bytes(&member.meta);
+        let total = self.meta_bytes - before + bytes;
+        if bytes > before && total > self.limits.max_total_meta_bytes {
             return Err(Refusal::NoRoomForMeta);
         }
         self.meta_bytes = total;
-        member.meta_bytes = bytes;
+
         member.meta = meta;
         Ok(())
     }
 }
 
+/// What the peer means: a role has no more effect for being there twice, but each would be told to listeners.
 fn without_duplicates(roles: &[PeerRole]) -> Vec<PeerRole> {
     let mut unique = Vec::new();
     for role in roles {

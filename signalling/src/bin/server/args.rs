@@ -8,7 +8,8 @@ use clap::Parser;
 use gst_plugin_webrtc_signalling::{AuthToken, Config, Limits, TlsFiles};
 
 /// Signalling server of gst-plugin-webrtc: brings producers and consumers together over websockets.
-#[derive(Debug, Parser)]
+// No Debug: it would show the token.
+#[derive(Parser)]
 #[command(version, about)]
 pub(crate) struct Args {
     /// Name or address to listen on
