@@ -16,6 +16,9 @@ pub struct Config {
     pub tls: Option<TlsFiles>,
     /// What clients must present to be let in; without it everybody is.
     pub auth_token: Option<AuthToken>,
+    /// Origins (RFC 6454) whose pages are let in, as browsers write them: `https://example.org`. Without any, all
+    /// are. Clients that send no origin are no browsers, and let in.
+    pub allowed_origins: Vec<String>,
     /// Headers added to the response that upgrades a connection, as name and value.
     pub response_headers: Vec<(String, String)>,
     /// How much of everything.
@@ -29,6 +32,7 @@ impl Default for Config {
             port: 8443,
             tls: None,
             auth_token: None,
+            allowed_origins: Vec::new(),
             response_headers: Vec::new(),
             limits: Limits::default(),
         }

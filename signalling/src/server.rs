@@ -100,7 +100,11 @@ impl Server {
     /// If any of these fails; with TLS configured, the server never falls back to plain text.
     pub async fn bind(config: Config) -> Result<Self, ServerError> {
         config.limits.check()?;
-        let access = Access::new(config.auth_token, &config.response_headers)?;
+        let access = Access::new(
+            config.auth_token,
+            config.allowed_origins,
+            &config.response_headers,
+        )?;
         let tls = config.tls.map(Reloading::load).transpose()?.map(Arc::new);
         let (host, port) = (config.host, config.port);
         let name = host.trim_start_matches('[').trim_end_matches(']');

@@ -22,6 +22,8 @@ use crate::{AuthToken, ServerError};
 #[derive(Debug)]
 pub(crate) struct Access {
     token: Option<AuthToken>,
+    /// Empty for any.
+    allowed_origins: Vec<String>,
     response_headers: HeaderMap,
 }
 
@@ -59,7 +61,11 @@ pub(crate) enum NoRequest {
 }
 
 impl Access {
-    pub(crate) fn new(token: Option<AuthToken>, headers: &[(String, String)]) -> Result<Self, ServerError> {
+    pub(crate) fn new(
+        token: Option<AuthToken>,
+        allowed_origins: Vec<String>,
+        headers: &[(String, String)],
+    ) -> Result<Self, ServerError> {
         let mut response_headers = HeaderMap::new();
         for (name, value) in headers {
             let invalid = || ServerError::Header { name: name.clone() };
@@ -73,6 +79,7 @@ impl Access {
         }
         Ok(Self {
             token,
+            allowed_origins,
             response_headers,
         })
     }
@@ -83,10 +90,12 @@ impl Access {
         let unauthorized = || Route::Refused(Reply::unauthorized());
         let upgrade = request.headers().get(header::UPGRADE);
         if upgrade.is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket")) {
-            return if is_admitted {
-                self.upgrade(request)
-            } else {
-                unauthorized()
+            return match (self.allows_origin(request), is_admitted) {
+                (false, _) => {
+                    Route::Refused(Reply::text(StatusCode::FORBIDDEN, "this origin is not allowed"))
+                }
+                (true, false) => unauthorized(),
+                (true, true) => self.upgrade(request),
             };
         }
         match request.uri().path() {
@@ -98,6 +107,16 @@ impl Access {
                 ..Reply::text(StatusCode::UPGRADE_REQUIRED, "this is a websocket server")
             }),
         }
+    }
+
+    /// Whether the page that connects, if it is one, may. Browsers let any page connect to any websocket, also to
+    /// one in the user's own network, and say which page it is (RFC 6455, section 10.2).
+    fn allows_origin(&self, request: &Request) -> bool {
+        let Some(origin) = request.headers().get(header::ORIGIN) else {
+            return true;
+        };
+        let is_allowed = |allowed: &String| origin.as_bytes().eq_ignore_ascii_case(allowed.as_bytes());
+        self.allowed_origins.is_empty() || self.allowed_origins.iter().any(is_allowed)
     }
 
     /// Websockets are accepted at any path, as clients have always used `/` and others at will.
@@ -261,7 +280,12 @@ mod tests {
         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
     fn access(token: Option<&str>) -> Access {
-        Access::new(token.map(AuthToken::new), &[("X-Served-By".into(), "us".into())]).unwrap()
+        Access::new(
+            token.map(AuthToken::new),
+            Vec::new(),
+            &[("X-Served-By".into(), "us".into())],
+        )
+        .unwrap()
     }
 
     fn request(target: &str, headers: &str) -> Request {
@@ -334,6 +358,36 @@ mod tests {
     }
 
     #[test]
+    fn pages_of_other_origins_are_refused_where_origins_are_named() {
+        let origins = vec![
+            "https://example.org".to_owned(),
+            "http://localhost:8080".to_owned(),
+        ];
+        let named = Access::new(None, origins, &[]).unwrap();
+        for (origin, expected) in [
+            (None, 101),
+            (Some("https://example.org"), 101),
+            (Some("HTTPS://Example.org"), 101),
+            (Some("http://localhost:8080"), 101),
+            (Some("http://example.org"), 403),
+            (Some("https://example.org.evil.test"), 403),
+            (Some("null"), 403),
+        ] {
+            let origin = origin.map_or(String::new(), |origin| format!("Origin: {origin}\r\n"));
+            assert_eq!(
+                status(&named, "/", &format!("{HANDSHAKE}{origin}")),
+                expected,
+                "{origin}"
+            );
+            assert_eq!(
+                status(&access(None), "/", &format!("{HANDSHAKE}{origin}")),
+                101,
+                "{origin}"
+            );
+        }
+    }
+
+    #[test]
     fn headers_that_would_break_the_response_are_refused() {
         for (name, value) in [
             ("bad name", "v"),
@@ -343,7 +397,7 @@ mod tests {
             ("Connection", "close"),
             ("sec-websocket-accept", "forged"),
         ] {
-            let refused = Access::new(None, &[(name.into(), value.into())]);
+            let refused = Access::new(None, Vec::new(), &[(name.into(), value.into())]);
             assert!(
                 matches!(refused, Err(ServerError::Header { .. })),
                 "{name:?}: {value:?}"

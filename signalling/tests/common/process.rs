@@ -3,7 +3,7 @@
 
 use std::{
     io::{BufRead, BufReader, Read},
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     process::{Child, Command, ExitStatus, Output, Stdio},
     sync::{Arc, Condvar, Mutex},
     thread::{self, JoinHandle},
@@ -65,14 +65,17 @@ impl Process {
                 line.clear();
             }
         });
-        let line = log.wait_for("Listening on: ");
-        let address = line.rsplit(' ').next().unwrap().trim().parse().unwrap();
-        Self {
+        let unknown = (Ipv4Addr::LOCALHOST, 0).into();
+        let mut process = Self {
             child,
-            address,
+            address: unknown,
             log,
             reader: Some(reader),
-        }
+        };
+        // From here on a failure kills the child.
+        let line = process.wait_for("Listening on: ");
+        process.address = line.rsplit(' ').next().unwrap().trim().parse().unwrap();
+        process
     }
 
     /// Waits for a line that contains a text, and returns it.

@@ -35,6 +35,9 @@ pub(crate) struct Args {
         hide_env_values = true
     )]
     auth_token: Option<String>,
+    /// Origin whose pages may connect, like https://example.org; may be given several times, any if it is not
+    #[arg(long, value_name = "ORIGIN")]
+    allowed_origin: Vec<String>,
     #[command(flatten)]
     limits: LimitArgs,
 }
@@ -113,6 +116,7 @@ impl Args {
             port: self.port,
             tls: TlsFiles::from_options(self.cert, self.key)?,
             auth_token: self.auth_token.map(AuthToken::new),
+            allowed_origins: self.allowed_origin,
             response_headers: Vec::new(),
             limits: self.limits.into_limits(),
         })
@@ -202,6 +206,10 @@ mod tests {
             );
         }
         assert_eq!(config(&["--host", "::1"]).unwrap().host, "::1");
+        let origins = config(&["--allowed-origin", "a", "--allowed-origin", "b"])
+            .unwrap()
+            .allowed_origins;
+        assert_eq!(origins, ["a", "b"]);
     }
 
     #[test]
