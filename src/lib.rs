@@ -25,6 +25,7 @@ mod sdp;
 pub mod signaller;
 mod signallers;
 mod sink;
+mod stats;
 mod source;
 mod webrtcbin;
 

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use common::consumer::{Consumer, Options};
 use common::pipelines::{Producer, SMALL, audio, video};
 use common::wait_until;
+use gst::prelude::*;
 
 #[test]
 fn a_stock_consumer_decodes_video_and_gets_audio() {
@@ -33,4 +34,84 @@ fn a_stock_consumer_decodes_video_and_gets_audio() {
     assert_eq!(nick, "peer-gone");
     wait_until("the session is gone", || producer.sessions().is_empty());
     producer.assert_no_errors();
+}
+
+#[test]
+fn a_consumer_that_offers_is_answered_in_its_own_numbers() {
+    let producer = Producer::start(&[video(SMALL), audio()], |_| ());
+    let options = Options {
+        offers: true,
+        decode: true,
+        ..Options::default()
+    };
+    let consumer = Consumer::join_with(&producer.signaller, "offerer", options);
+    wait_until("video is decoded", || {
+        consumer
+            .stream(0)
+            .is_some_and(|stream| stream.decoded.load(Ordering::SeqCst) >= 10)
+    });
+    consumer.wait_frames(1, 20);
+    let answer = consumer.seen.descriptions.lock().unwrap()[0].clone();
+    assert!(
+        answer.contains("a=rtpmap:120 VP8/90000") && answer.contains("a=rtpmap:111 OPUS/48000"),
+        "{answer}"
+    );
+    assert_eq!(answer.matches("a=sendonly").count(), 2, "{answer}");
+    producer.assert_no_errors();
+}
+
+#[test]
+fn a_cut_shorter_than_consent_is_survived() {
+    let producer = Producer::start(&[video(SMALL)], |_| ());
+    let consumer = Consumer::join(&producer.signaller, "patient");
+    consumer.wait_frames(0, 10);
+    consumer.cut(true);
+    let state = || {
+        let stats = producer.sink.property::<gst::Structure>("stats");
+        let session = stats.get::<gst::Structure>("patient").unwrap();
+        session
+            .get::<gst::Structure>("consumer-stats")
+            .unwrap()
+            .get::<String>("state")
+            .unwrap()
+    };
+    wait_until("the silence is noticed", || state() == "recovering");
+    consumer.cut(false);
+    wait_until("the session is back", || state() == "connected");
+    consumer.wait_frames(0, 10);
+    assert!(producer.ends.lock().unwrap().is_empty());
+}
+
+#[test]
+fn an_unknown_stun_server_delays_nothing() {
+    let producer = Producer::start(&[video(SMALL)], |sink| {
+        sink.set_property("stun-server", "stun://stun.invalid:3478");
+    });
+    let consumer = Consumer::join(&producer.signaller, "one");
+    consumer.wait_frames(0, 5);
+    producer.assert_no_errors();
+}
+
+#[test]
+fn statistics_tell_who_is_served_by_what() {
+    let producer = Producer::start(&[video(SMALL), audio()], |_| ());
+    let consumer = Consumer::join(&producer.signaller, "one");
+    consumer.wait_frames(0, 5);
+    let consumer_stats = || {
+        let stats = producer.sink.property::<gst::Structure>("stats");
+        assert_eq!(stats.name(), "application/x-webrtcsink-stats");
+        let session = stats.get::<gst::Structure>("one").ok()?;
+        let consumer = session.get::<gst::Structure>("consumer-stats").ok()?;
+        consumer.has_field("round-trip-time").then_some(consumer)
+    };
+    wait_until("the peer's reports are read", || consumer_stats().is_some());
+    let stats = consumer_stats().unwrap();
+    assert_eq!(stats.get::<String>("peer-id").unwrap(), "peer-one");
+    assert!(stats.get::<gst::ClockTime>("connect-time").is_ok());
+    let encoders = stats.get::<gst::Array>("video-encoders").unwrap();
+    let encoder = encoders[0].get::<gst::Structure>().unwrap();
+    assert_eq!(encoder.get::<String>("codec-name").unwrap(), "video/x-vp8");
+    assert_eq!(encoder.get::<i32>("bitrate").unwrap(), 2_048_000);
+    assert_eq!(encoder.get::<u32>("fec-percentage").unwrap(), 0);
+    assert_eq!(stats.get::<gst::Array>("streams").unwrap().len(), 2);
 }

@@ -12,6 +12,7 @@ use gst::subclass::prelude::*;
 use super::encode::{BranchId, BranchSnapshot};
 use super::session::{Outlet, Session};
 use super::{BaseWebRTCSink, WebRTCSinkMitigationMode};
+use crate::stats::ConnectionStats;
 
 /// What the property reads as.
 pub(super) fn stats(sink: &BaseWebRTCSink) -> gst::Structure {
@@ -38,6 +39,7 @@ fn session_stats(session: &Session, branches: &BTreeMap<BranchId, BranchSnapshot
         let outlets: Vec<Arc<Outlet>> = view.outlets.values().cloned().collect();
         (view.stats.clone(), view.state, view.connect_time, outlets)
     };
+    let connection = stats.as_deref().map(ConnectionStats::read);
     let mut structure = stats.unwrap_or_else(|| gst::Structure::new_empty("application/x-webrtc-stats"));
     let video = outlets.iter().filter(|outlet| outlet.is_video());
     let encoders = video
@@ -57,6 +59,9 @@ fn session_stats(session: &Session, branches: &BTreeMap<BranchId, BranchSnapshot
             "connect-time",
             gst::ClockTime::from_nseconds(connect_time.as_nanos() as u64),
         );
+    }
+    if let Some(connection) = connection {
+        connection.write(&mut consumer);
     }
     structure.set("consumer-stats", consumer);
     structure

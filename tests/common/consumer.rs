@@ -2,7 +2,7 @@
 //! A consumer made of a stock webrtcbin, as a peer knows nothing of this crate.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use gst::glib;
@@ -34,6 +34,10 @@ pub struct Seen {
     pub channels: Mutex<BTreeMap<String, WebRTCDataChannel>>,
     /// Messages on them.
     pub messages: Mutex<Vec<(String, String)>>,
+    /// Packets that were lost on purpose.
+    pub lost: AtomicU64,
+    is_cut: AtomicBool,
+    packets: AtomicU64,
 }
 
 /// One stream as it arrived.
@@ -62,6 +66,10 @@ pub struct Options {
     pub alter_answer: Option<fn(String) -> String>,
     /// Which codec the consumer insists on for video.
     pub video_codec: Option<&'static str>,
+    /// Make the offer instead of waiting for one: VP8 as 120 and Opus as 111.
+    pub offers: bool,
+    /// Ask for retransmission, and lose every so many packets on the way.
+    pub loses_every: Option<u64>,
 }
 
 impl Consumer {
@@ -81,6 +89,7 @@ impl Consumer {
         let seen = Arc::new(Seen::default());
         watch_pads(&pipeline, &webrtcbin, &seen, options);
         watch_channels(&webrtcbin, &seen);
+        watch_network(&webrtcbin, &seen, options);
         tune(&webrtcbin);
         let consumer = Self {
             id: id.to_owned(),
@@ -94,7 +103,11 @@ impl Consumer {
             .set_state(gst::State::Playing)
             .expect("webrtcbin starts");
         consumer.listen(options);
-        signaller.request(id, &format!("peer-{id}"), None);
+        if options.offers {
+            consumer.offer();
+        } else {
+            signaller.request(id, &format!("peer-{id}"), None);
+        }
         consumer
     }
 
@@ -107,8 +120,14 @@ impl Consumer {
                     .lock()
                     .unwrap()
                     .push(description.sdp().as_text().expect("it prints"));
-                if let Some(webrtcbin) = webrtcbin.upgrade() {
+                let Some(webrtcbin) = webrtcbin.upgrade() else {
+                    return;
+                };
+                if description.type_() == WebRTCSDPType::Offer {
                     answer(&webrtcbin, &description, &signaller, &id, options);
+                } else {
+                    let answer = reparsed(&description);
+                    webrtcbin.emit_by_name::<()>("set-remote-description", &[&answer, &None::<gst::Promise>]);
                 }
             }
             Sent::Candidate(index, candidate) => {
@@ -124,6 +143,45 @@ impl Consumer {
             signaller.receive(&id, Sent::Candidate(index, candidate));
             None
         });
+    }
+
+    /// Makes the offer itself.
+    fn offer(&self) {
+        let receive = gst_webrtc::WebRTCRTPTransceiverDirection::Recvonly;
+        for (kind, name, rate, payload) in [("video", "VP8", 90_000, 120), ("audio", "OPUS", 48_000, 111)] {
+            let caps = gst::Caps::builder("application/x-rtp")
+                .field("media", kind)
+                .field("encoding-name", name)
+                .field("clock-rate", rate)
+                .field("payload", payload)
+                .build();
+            self.webrtcbin
+                .emit_by_name::<Option<gst_webrtc::WebRTCRTPTransceiver>>(
+                    "add-transceiver",
+                    &[&receive, &caps],
+                );
+        }
+        let (weak, signaller, id) = (
+            self.webrtcbin.downgrade(),
+            self.signaller.clone(),
+            self.id.clone(),
+        );
+        let created = gst::Promise::with_change_func(move |reply| {
+            let Some(webrtcbin) = weak.upgrade() else { return };
+            let reply = reply.expect("a reply").expect("with a structure");
+            let offer = reply
+                .get::<WebRTCSessionDescription>("offer")
+                .expect("with an offer");
+            webrtcbin.emit_by_name::<()>("set-local-description", &[&offer, &None::<gst::Promise>]);
+            signaller.request(&id, &format!("peer-{id}"), Some(reparsed(&offer)));
+        });
+        self.webrtcbin
+            .emit_by_name::<()>("create-offer", &[&None::<gst::Structure>, &created]);
+    }
+
+    /// Lets nothing in or out, or everything again.
+    pub fn cut(&self, is_cut: bool) {
+        self.seen.is_cut.store(is_cut, Ordering::SeqCst);
     }
 
     /// Ends the session as a consumer that says so.
@@ -173,6 +231,53 @@ impl Drop for Consumer {
     }
 }
 
+/// Where packets get lost: at the ends of the ICE agent.
+fn watch_network(webrtcbin: &gst::Element, seen: &Arc<Seen>, options: Options) {
+    if options.loses_every.is_some() || options.video_codec.is_some() {
+        webrtcbin.connect("on-new-transceiver", false, move |values| {
+            let transceiver = values[1]
+                .get::<gst_webrtc::WebRTCRTPTransceiver>()
+                .expect("a transceiver");
+            if transceiver.property::<gst_webrtc::WebRTCKind>("kind") != gst_webrtc::WebRTCKind::Audio {
+                insist(&transceiver, options);
+            }
+            None
+        });
+    }
+    let seen = seen.clone();
+    let bin = webrtcbin.downcast_ref::<gst::Bin>().expect("webrtcbin is a bin");
+    bin.connect_deep_element_added(move |_, _, element| {
+        let pad = match element
+            .factory()
+            .map(|factory| factory.name().to_string())
+            .as_deref()
+        {
+            Some("nicesrc") => element.static_pad("src"),
+            Some("nicesink") => element.static_pad("sink"),
+            _ => return,
+        };
+        let (seen, pad) = (seen.clone(), pad.expect("both have one pad"));
+        pad.add_probe(
+            gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST,
+            move |pad, info| {
+                if seen.is_cut.load(Ordering::SeqCst) {
+                    return gst::PadProbeReturn::Drop;
+                }
+                let is_media = pad.direction() == gst::PadDirection::Src
+                    && info.buffer().is_some_and(|it| it.size() > 300);
+                let Some(every) = options.loses_every.filter(|_| is_media) else {
+                    return gst::PadProbeReturn::Ok;
+                };
+                if seen.packets.fetch_add(1, Ordering::SeqCst) % every != every - 1 {
+                    return gst::PadProbeReturn::Ok;
+                }
+                seen.lost.fetch_add(1, Ordering::SeqCst);
+                gst::PadProbeReturn::Drop
+            },
+        );
+    });
+}
+
 /// Pacing and UPnP as an impatient peer has them; a stock one takes 45 ms longer.
 fn tune(webrtcbin: &gst::Element) {
     let agent = webrtcbin
@@ -198,9 +303,6 @@ fn answer(
             .and_then(|reply| reply.get::<glib::Error>("error").ok());
         assert!(error.is_none(), "{id}: the offer is refused: {error:?}");
         let Some(webrtcbin) = weak.upgrade() else { return };
-        if let Some(codec) = options.video_codec {
-            insist(&webrtcbin, codec);
-        }
         create_answer(&webrtcbin, signaller, id, options);
     });
     webrtcbin.emit_by_name::<()>("set-remote-description", &[&offer, &described]);
@@ -228,20 +330,23 @@ fn create_answer(webrtcbin: &gst::Element, signaller: Loopback, id: String, opti
     webrtcbin.emit_by_name::<()>("create-answer", &[&None::<gst::Structure>, &created]);
 }
 
-/// Narrows the video transceivers to one codec.
-fn insist(webrtcbin: &gst::Element, codec: &str) {
-    for index in 0..16i32 {
-        let transceiver =
-            webrtcbin.emit_by_name::<Option<gst_webrtc::WebRTCRTPTransceiver>>("get-transceiver", &[&index]);
-        let Some(transceiver) = transceiver else { return };
-        let caps = gst::Caps::builder("application/x-rtp")
-            .field("media", "video")
-            .field("encoding-name", codec)
-            .field("clock-rate", 90_000)
-            .build();
-        transceiver.set_property("codec-preferences", caps);
-    }
+/// Narrows a video transceiver to one codec, with everything that 1.22 does not answer by itself.
+fn insist(transceiver: &gst_webrtc::WebRTCRTPTransceiver, options: Options) {
+    let codec = options.video_codec.unwrap_or("VP8");
+    let caps = gst::Caps::builder("application/x-rtp")
+        .field("media", "video")
+        .field("encoding-name", codec)
+        .field("clock-rate", 90_000)
+        .field("rtcp-fb-nack", true)
+        .field("rtcp-fb-nack-pli", true)
+        .field("rtcp-fb-transport-cc", true)
+        .field("extmap-1", TWCC)
+        .build();
+    transceiver.set_property("do-nack", options.loses_every.is_some());
+    transceiver.set_property("codec-preferences", caps);
 }
+
+const TWCC: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 
 fn watch_channels(webrtcbin: &gst::Element, seen: &Arc<Seen>) {
     let seen = seen.clone();

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The one task of a session: operations and deadlines side by side, until something ends them; then the release.
 
+use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use gst_webrtc::WebRTCSessionDescription;
 use tokio::sync::mpsc;
@@ -12,6 +13,7 @@ use super::machine::{Action, Fact, Machine};
 use super::operations::Operations;
 use super::{Input, release};
 use crate::end_reason::EndReason;
+use crate::gst_ext::promise;
 use crate::sink::imp::CAT;
 
 /// Runs a session from its request to its end.
@@ -25,6 +27,7 @@ pub(super) async fn run(
         biased;
         ending = session.ending() => ending,
         reason = supervise(&session, facts) => Ending { reason, is_by_peer: false },
+        never = watch_statistics(&session) => match never {},
         reason = operate(&session, inputs, offer) => Ending { reason, is_by_peer: false },
     };
     release::release(&session, ending).await;
@@ -75,9 +78,28 @@ async fn supervise(session: &Arc<Session>, mut facts: mpsc::Receiver<Fact>) -> E
     }
 }
 
+/// Keeps the statistics that the property shows fresh, from being connected on.
+async fn watch_statistics(session: &Arc<Session>) -> Infallible {
+    loop {
+        tokio::time::sleep(STATISTICS_INTERVAL).await;
+        let webrtcbin = session
+            .is_flowing()
+            .then(|| session.view().webrtcbin.clone())
+            .flatten();
+        let Some(webrtcbin) = webrtcbin else { continue };
+        match promise::get_stats(&webrtcbin).await {
+            Ok(stats) => session.view().stats = Some(stats),
+            Err(error) => gst::debug!(CAT, "session {}: {error}", session.id()),
+        }
+    }
+}
+
 async fn reached(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
         None => std::future::pending().await,
     }
 }
+
+/// webrtcbin collects them from every element; ten times a second, as pages poll, would be a load with many consumers.
+const STATISTICS_INTERVAL: Duration = Duration::from_secs(1);
