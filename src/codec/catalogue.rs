@@ -7,8 +7,6 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use gst::prelude::*;
-
 use super::Codec;
 
 /// The catalogue of this process, made on first use.
@@ -172,6 +170,7 @@ fn named(template: &gst::Caps, wanted: &gst::Caps) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gst::prelude::*;
 
     #[test]
     fn software_codecs_of_a_stock_install_are_complete() {

@@ -8,6 +8,7 @@ use gst::glib;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
 
+use super::discovery::DiscoveryHost;
 use super::encode::{BranchFailure, BranchHost, EncodeSettings, Mitigation, StreamId};
 use super::imp::CAT;
 use super::{BaseWebRTCSink, signals};
@@ -108,3 +109,26 @@ impl BranchHost for SinkHost {
         }
     }
 }
+
+impl DiscoveryHost for SinkHost {
+    fn encoder_setup(&self, pad_name: &str, encoder: &gst::Element) {
+        BranchHost::encoder_setup(self, DISCOVERY, pad_name, encoder);
+    }
+
+    fn payloader_setup(&self, pad_name: &str, payloader: &gst::Element) {
+        if let Some(sink) = self.0.upgrade() {
+            signals::emit_payloader_setup(&sink, DISCOVERY, pad_name, payloader);
+        }
+    }
+
+    fn encoded_filter(&self, pad_name: &str, encoded: &gst::Caps) -> Option<gst::Element> {
+        signals::emit_request_encoded_filter(&self.0.upgrade()?, None, pad_name, encoded)
+    }
+
+    fn context_message(&self, message: &gst::Message) {
+        BranchHost::context_message(self, message);
+    }
+}
+
+/// What stands for a consumer while there is none.
+const DISCOVERY: &str = "discovery";

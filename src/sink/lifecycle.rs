@@ -9,6 +9,7 @@ use std::time::Duration;
 use gst::subclass::prelude::*;
 
 use super::BaseWebRTCSink;
+use super::discovery::Discovery;
 use super::encode::BranchPool;
 use super::host::SinkHost;
 use super::imp::CAT;
@@ -89,13 +90,16 @@ fn check_elements(sink: &BaseWebRTCSink) -> Result<(), gst::StateChangeError> {
 
 fn prepare(sink: &BaseWebRTCSink) {
     warmup::start();
-    let pool = BranchPool::new(Arc::new(SinkHost::new(sink)));
+    let host = Arc::new(SinkHost::new(sink));
+    let pool = BranchPool::new(host.clone());
+    let discovery = Discovery::new(host);
     let uri = sink.imp().settings().stun_server.clone();
     let stun = Arc::new(StunServer::look_up(uri.as_deref()));
     let streams = {
         let mut state = sink.imp().state();
         state.prepare(pool.clone());
         state.stun = Some(stun);
+        state.discovery = Some(discovery);
         state.streams()
     };
     for stream in streams {

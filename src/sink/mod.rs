@@ -15,6 +15,7 @@
 mod channels;
 mod clock;
 mod consumers;
+pub(crate) mod discovery;
 pub(crate) mod encode;
 mod host;
 mod imp;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::WebRTCSinkError;
 use super::consumers::Subscription;
+use super::discovery::Discovery;
 use super::encode::{BranchPool, StreamId};
 use super::input::InputStream;
 use super::session::Session;
@@ -40,6 +41,8 @@ pub(super) struct State {
     pub(super) subscription: Option<Subscription>,
     /// The encoders of this run.
     pub(super) pool: Option<BranchPool>,
+    /// What streams can leave as, as far as this run has found out.
+    pub(super) discovery: Option<Discovery>,
     /// The STUN server of this run, its name looked up early.
     pub(super) stun: Option<Arc<StunServer>>,
     /// The web server of this run.
@@ -140,6 +143,7 @@ impl State {
     pub(super) fn stop(&mut self) -> (Vec<Arc<Session>>, Option<BranchPool>, bool) {
         let was_signalling = std::mem::take(&mut self.phase) == Phase::Signalling;
         self.stun = None;
+        self.discovery = None;
         (self.sessions(), self.pool.take(), was_signalling)
     }
 }

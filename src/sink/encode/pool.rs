@@ -4,15 +4,15 @@
 //! Everything but input goes through the worker; [`BranchPool::push_input`] is the one hot path and touches only the
 //! list of feeds.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Sender, channel, sync_channel};
+use std::sync::{Arc, PoisonError};
 use std::thread::ThreadId;
 use std::time::Duration;
 
 use congestion::units::Bitrate;
 
-use super::state::Shared;
+use super::state::{Inputs, Shared};
 use super::tap::Tap;
 use super::timeline::on_running_time;
 use super::worker::{self, Command};
@@ -79,7 +79,12 @@ impl BranchPool {
 
     /// A stream has these caps from its next buffer on; also how a stream becomes known. Running branches follow.
     pub(crate) fn input_caps_changed(&self, stream: &StreamId, caps: &gst::Caps) {
-        self.inner.shared.inputs().entry(stream.clone()).or_default().caps = Some(caps.clone());
+        {
+            let mut inputs = self.inner.shared.inputs();
+            let input = inputs.entry(stream.clone()).or_default();
+            input.caps = Some(caps.clone());
+            input.key_frame = None;
+        }
         self.inner.tell(Command::InputCaps(stream.clone()));
     }
 
@@ -97,11 +102,18 @@ impl BranchPool {
     /// Hands one buffer of input to every branch of the stream. For the streaming thread: never blocks.
     pub(crate) fn push_input(&self, stream: &StreamId, sample: &gst::Sample) {
         let (feeds, last) = {
-            let inputs = self.inner.shared.inputs();
-            match inputs.get(stream) {
-                Some(input) if !input.feeds.is_empty() => (input.feeds.clone(), input.last),
-                _ => return,
+            let mut inputs = self.inner.shared.inputs();
+            let Some(input) = inputs.get_mut(stream) else {
+                return;
+            };
+            if sample.buffer().is_some_and(|buffer| input.is_key_frame(buffer)) {
+                input.key_frame = Some(sample.clone());
+                self.inner.shared.key_frame_arrived.notify_all();
             }
+            if input.feeds.is_empty() {
+                return;
+            }
+            (input.feeds.clone(), input.last)
         };
         let Some((sample, time)) = on_running_time(sample, last) else {
             return;
@@ -113,6 +125,27 @@ impl BranchPool {
         if let Some(input) = self.inner.shared.inputs().get_mut(stream) {
             input.last = time;
         }
+    }
+
+    /// The last key frame of a stream that comes encoded. Asks for one and waits, not for long, while there was none.
+    pub(crate) fn key_frame(&self, stream: &StreamId) -> Option<gst::Sample> {
+        let shared = &self.inner.shared;
+        let last = shared
+            .inputs()
+            .get(stream)
+            .and_then(|input| input.key_frame.clone());
+        if last.is_some() {
+            return last;
+        }
+        shared.host.request_upstream_key_frame(stream, None);
+        let is_missing =
+            |inputs: &mut Inputs| inputs.get(stream).is_some_and(|input| input.key_frame.is_none());
+        let waited =
+            shared
+                .key_frame_arrived
+                .wait_timeout_while(shared.inputs(), KEY_FRAME_PATIENCE, is_missing);
+        let (inputs, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        inputs.get(stream).and_then(|input| input.key_frame.clone())
     }
 
     /// The input ended: what is being encoded is finished, then consumers get EOS.
@@ -249,6 +282,10 @@ fn regroup(shared: &Shared, commands: &Sender<Command>) {
         let _ = commands.send(Command::Regroup);
     }
 }
+
+/// A source that heard the request answers within some frames; one that did not makes key frames about every second
+/// or two.
+const KEY_FRAME_PATIENCE: Duration = Duration::from_secs(3);
 
 /// What an element may spend here of the five seconds it has for going to NULL.
 const MAX_SHUTDOWN: Duration = Duration::from_secs(2);

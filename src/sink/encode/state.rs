@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use congestion::units::Bitrate;
 
@@ -14,7 +14,7 @@ use super::branch::{Branch, BranchKey};
 use super::sharing::Member as Sharer;
 use super::tap::{MemberId, Tap};
 use super::{BranchHost, BranchId, BranchSnapshot, ConsumerSnapshot, StreamId};
-use crate::codec::Catalogue;
+use crate::codec::{self, Catalogue};
 
 /// See the module.
 pub(super) struct Shared {
@@ -24,6 +24,8 @@ pub(super) struct Shared {
     pub(super) catalogue: &'static Catalogue,
     /// A regrouping was asked for and has not begun.
     pub(super) regroup_pending: AtomicBool,
+    /// A key frame of encoded input arrived.
+    pub(super) key_frame_arrived: Condvar,
     inputs: Mutex<Inputs>,
     state: Mutex<State>,
 }
@@ -42,6 +44,8 @@ pub(super) struct Input {
     pub(super) last: gst::ClockTime,
     /// Whether it came to its end.
     pub(super) is_ended: bool,
+    /// The last key frame of input that comes encoded.
+    pub(super) key_frame: Option<gst::Sample>,
     /// Where buffers go.
     pub(super) feeds: Arc<BTreeMap<BranchId, gst_app::AppSrc>>,
 }
@@ -68,6 +72,17 @@ pub(super) struct Member {
     pub(super) branch: Option<BranchId>,
 }
 
+impl Input {
+    /// Whether a buffer is one that discovery can learn from.
+    pub(super) fn is_key_frame(&self, buffer: &gst::BufferRef) -> bool {
+        let is_encoded = self.caps.as_ref().is_some_and(|caps| !codec::caps::is_raw(caps));
+        is_encoded
+            && !buffer
+                .flags()
+                .intersects(gst::BufferFlags::DELTA_UNIT | gst::BufferFlags::HEADER)
+    }
+}
+
 impl Shared {
     /// Nobody and nothing.
     pub(super) fn new(host: Arc<dyn BranchHost>, catalogue: &'static Catalogue) -> Arc<Self> {
@@ -75,6 +90,7 @@ impl Shared {
             host,
             catalogue,
             regroup_pending: AtomicBool::new(false),
+            key_frame_arrived: Condvar::new(),
             inputs: Mutex::default(),
             state: Mutex::default(),
         })

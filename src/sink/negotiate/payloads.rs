@@ -3,9 +3,15 @@
 //!
 //! Finding out runs encoders, so it is done when a stream's caps are known and not when somebody wants to watch.
 
+use std::sync::Arc;
+
+use gst::subclass::prelude::*;
+
 use crate::codec::proposals::{Proposal, proposals};
 use crate::codec::{Codec, MediaKind, caps::is_raw, catalogue};
+use crate::runtime;
 use crate::sink::BaseWebRTCSink;
+use crate::sink::discovery::{DiscoveryError, DiscoveryRequest};
 use crate::sink::input::InputStream;
 use crate::sink::settings::Settings;
 
@@ -18,8 +24,16 @@ pub(in crate::sink) struct Payload {
     pub(in crate::sink) rtp_caps: gst::Caps,
 }
 
-/// Starts finding out what a stream can leave as, so that the first consumer does not wait for it.
-pub(in crate::sink) fn look_ahead(_sink: &BaseWebRTCSink, _stream: &InputStream) {}
+/// Starts finding out what a stream can leave as, so that the first consumer does not wait for it. Encoded input
+/// shows that when its first key frame is there.
+pub(in crate::sink) fn look_ahead(sink: &BaseWebRTCSink, stream: &Arc<InputStream>) {
+    if stream.caps().is_none_or(|caps| !is_raw(&caps)) {
+        return;
+    }
+    let (sink, stream, settings) = (sink.clone(), stream.clone(), sink.imp().settings().clone());
+    // What cannot be is told to the first consumer.
+    runtime::run_blocking(move || drop(find(&sink, &settings, &stream)));
+}
 
 /// What a stream with these caps can leave as. Blocks until everything is found out, which it mostly is by then.
 ///
@@ -33,14 +47,33 @@ pub(in crate::sink) fn find(
     let Some(caps) = stream.caps() else {
         return Ok(Vec::new());
     };
-    let mut failures = Vec::new();
-    let mut found = Vec::new();
-    for proposal in candidates(settings, &caps) {
-        match known(proposal.codec) {
-            Ok(rtp_caps) => found.push(Payload { proposal, rtp_caps }),
-            Err(error) => failures.push(error.to_string()),
-        }
-    }
+    let (discovery, pool) = {
+        let state = sink.imp().state();
+        (state.discovery.clone(), state.pool.clone())
+    };
+    let (Some(discovery), Some(pool)) = (discovery, pool) else {
+        return Err("the element is stopping".to_owned());
+    };
+    let candidates = candidates(settings, &caps);
+    let needs_data = !is_raw(&caps) && candidates.iter().any(|it| it.codec.parser().is_some());
+    let key_frame = if needs_data {
+        pool.key_frame(stream.id())
+    } else {
+        None
+    };
+    let ask = |proposal: Proposal| {
+        let request = DiscoveryRequest {
+            stream: stream.id().clone(),
+            input: caps.clone(),
+            codec: proposal.codec,
+            encoder_caps: gst::Caps::new_any(),
+            key_frame: key_frame.clone(),
+        };
+        discovery
+            .discover(&request)
+            .map(|rtp_caps| Payload { proposal, rtp_caps })
+    };
+    let (found, failures) = ask_all(candidates, ask);
     if found.is_empty() {
         let tried = if failures.is_empty() {
             "no codec of that kind is allowed".to_owned()
@@ -53,6 +86,29 @@ pub(in crate::sink) fn find(
         ));
     }
     Ok(found)
+}
+
+/// Asks for every candidate at once, and keeps their order.
+fn ask_all(
+    candidates: Vec<Proposal>,
+    ask: impl Fn(Proposal) -> Result<Payload, DiscoveryError> + Sync,
+) -> (Vec<Payload>, Vec<String>) {
+    let ask = &ask;
+    let answers: Vec<_> = std::thread::scope(|scope| {
+        let asked: Vec<_> = candidates
+            .into_iter()
+            .map(|proposal| scope.spawn(move || ask(proposal)))
+            .collect();
+        asked.into_iter().filter_map(|asked| asked.join().ok()).collect()
+    });
+    let (mut found, mut failures) = (Vec::new(), Vec::new());
+    for answer in answers {
+        match answer {
+            Ok(payload) => found.push(payload),
+            Err(error) => failures.push(error.to_string()),
+        }
+    }
+    (found, failures)
 }
 
 /// The codecs worth trying for a stream: all of its kind for raw input, its own for encoded input.
@@ -69,22 +125,6 @@ fn candidates(settings: &Settings, caps: &gst::Caps) -> Vec<Proposal> {
     all.into_iter()
         .filter(|it| Some(it.codec.media()) == kind && is_candidate(it.codec))
         .collect()
-}
-
-fn known(codec: Codec) -> Result<gst::Caps, String> {
-    let caps = gst::Caps::builder("application/x-rtp")
-        .field("media", codec.media().as_str())
-        .field("encoding-name", codec.encoding_name())
-        .field("clock-rate", codec.clock_rate().unwrap_or(48_000) as i32);
-    Ok(match codec {
-        Codec::Opus => caps.field("encoding-params", "2").build(),
-        Codec::MultiOpus => return Err("no".into()),
-        Codec::H264 => caps
-            .field("packetization-mode", "1")
-            .field("profile-level-id", "42c01f")
-            .build(),
-        _ => caps.build(),
-    })
 }
 
 #[cfg(test)]
