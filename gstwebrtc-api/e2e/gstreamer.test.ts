@@ -172,30 +172,49 @@ describe.skipIf(!hasElement("webrtcsink"))("webrtcsink", () => {
       expect(print).toMatch(/mouse-button-press, button=\(int\)1, pointer_x=\(double\)160/);
       expect(print).toMatch(/mouse-button-release, button=\(int\)1/);
       expect(print).toMatch(/key-press, key=\(string\)Up/);
-      expect(print).toMatch(/key-press, key=\(string\)a, .*control-mask/);
+      expect(print).toMatch(/key-press, key=\(string\)a, .*CONTROL_MASK/);
       expect(print).toMatch(/mouse-scroll, .*delta_pointer_y=\(double\)-120/);
     },
   );
 });
+
+/** Receives and prints a line for each frame. */
+function launchSource(...properties: string[]): Program {
+  const uri = `signaller::uri=${signalling.url}`;
+  const frames = "src. ! video/x-raw ! videoconvert ! fakesink name=frames silent=false";
+  return launch("-v", "webrtcsrc", "name=src", uri, ...properties, ...frames.split(" "));
+}
+
+/** Waits until `count` more frames have come out of the source. */
+async function waitForPrintedFrames(source: Program, count: number): Promise<void> {
+  const printed = (): number => source.output.match(/frames: last-message = chain/g)?.length ?? 0;
+  const start = printed();
+  await until(`${count} more frames than ${start}`, 90_000, () => {
+    if (source.hasEnded) throw new Error(`gst-launch-1.0 ended:\n${source.output}`);
+    return printed() >= start + count;
+  });
+}
+
+/** The sizes of the pictures that came, in order. */
+function sizesOf(source: Program): string[] {
+  const caps = source.output.matchAll(/frames\.GstPad:sink: caps = video\/x-raw, .*width=\(int\)(\d+), height=\(int\)(\d+)/g);
+  return [...caps].map(([, width, height]) => `${width}x${height}`);
+}
 
 describe.skipIf(!hasElement("webrtcsrc"))("webrtcsrc", () => {
   it.each(["VP8", "H264"])("gets the frames of a browser's camera as %s", async (codec) => {
     const camera = await open("camera");
     await camera.evaluate((wanted) => window.capture({ codecs: [wanted] }), codec);
     const id = await camera.evaluate(() => window.api.clientId);
-    const source = launch(
-      ...["webrtcsrc", "name=src", `signaller::uri=${signalling.url}`, `signaller::producer-peer-id=${id}`],
-      ...["src.", "!", "video/x-raw", "!", "videoconvert", "!", "identity", "eos-after=60", "!", "fakesink"],
-    );
-    await until("the camera to send", 60_000, () => camera.evaluate(() => window.producer.clients.length === 1));
-    await source.waitFor(/Got EOS from element/);
+    const source = launchSource(`signaller::producer-peer-id=${id}`);
+    await waitForPrintedFrames(source, 60);
+    expect(await camera.evaluate(() => window.producer.clients[0]?.connectivity)).toBe("connected");
+    const figures = await camera.evaluate(() => window.producer.clients[0]?.getStatistics());
+    expect(figures?.video?.codec).toBe(codec);
   });
 
   it("as a passive consumer is sent to when it is invited", async () => {
-    const source = launch(
-      ...["webrtcsrc", "name=src", `signaller::uri=${signalling.url}`],
-      ...["src.", "!", "video/x-raw", "!", "videoconvert", "!", "identity", "eos-after=30", "!", "fakesink"],
-    );
+    const source = launchSource();
     const camera = await open("camera");
     await camera.evaluate(() => window.connected());
     await until("the consumer", 30_000, () => camera.evaluate(() => window.api.getAvailableConsumers().length === 1));
@@ -204,24 +223,33 @@ describe.skipIf(!hasElement("webrtcsrc"))("webrtcsrc", () => {
       const consumer = window.api.getAvailableConsumers()[0]?.id ?? "";
       window.api.createProducerSessionForConsumer(stream, consumer)?.start();
     });
-    await source.waitFor(/Got EOS from element/);
+    await waitForPrintedFrames(source, 30);
   });
 
   it("goes on when the track is replaced", async () => {
     const camera = await open("camera");
     await camera.evaluate(() => window.capture());
     const id = await camera.evaluate(() => window.api.clientId);
-    const source = launch(
-      ...["webrtcsrc", "name=src", `signaller::uri=${signalling.url}`, `signaller::producer-peer-id=${id}`],
-      ...["src.", "!", "video/x-raw", "!", "videoconvert", "!", "identity", "eos-after=200", "!", "fakesink"],
-    );
-    await until("the camera to send", 60_000, () => camera.evaluate(() => window.producer.clients.length === 1));
+    const source = launchSource(`signaller::producer-peer-id=${id}`);
+    await waitForPrintedFrames(source, 30);
     await camera.evaluate(async () => {
       const next = await navigator.mediaDevices.getUserMedia({ video: { width: 320, height: 240 } });
       const [previous] = window.producer.stream.getVideoTracks();
       const [track] = next.getVideoTracks();
       if (previous && track) await window.producer.replaceTrack(previous, track);
     });
-    await source.waitFor(/Got EOS from element/, 90_000);
+    await until("pictures of the other size", 60_000, () => sizesOf(source).includes("320x240"));
+    await waitForPrintedFrames(source, 30);
+  });
+
+  it("leaving is noticed by the page", async () => {
+    const camera = await open("camera");
+    await camera.evaluate(() => window.capture());
+    const id = await camera.evaluate(() => window.api.clientId);
+    const source = launchSource(`signaller::producer-peer-id=${id}`);
+    await waitForPrintedFrames(source, 10);
+    await source.stop("SIGINT");
+    await until("the viewer to be gone", 30_000, () => camera.evaluate(() => window.producer.clients.length === 0));
+    expect(await camera.evaluate(() => window.producer.state)).toBe(2);
   });
 });

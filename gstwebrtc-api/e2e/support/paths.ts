@@ -4,6 +4,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { manifest } from "../../config/vite.shared.mjs";
 
 const repository = fileURLToPath(new URL("../../..", import.meta.url));
 
@@ -30,7 +31,7 @@ export const gstreamerEnvironment = {
 export const python = process.env["PYTHON"] ?? "/usr/bin/python3";
 
 /** Version in the names of the bundles. */
-export const version = process.env["npm_package_version"] ?? "3.1.0";
+export const version = (manifest as { version: string }).version;
 
 /** Whether GStreamer knows an element; with REQUIRE_ALL=1 it has to. */
 export function hasElement(name: string): boolean {
