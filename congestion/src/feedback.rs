@@ -76,6 +76,17 @@ pub struct ReceiverReport {
     pub rtt: Option<Duration>,
 }
 
+impl ReceiverReport {
+    /// The share of packets lost as a ratio in any case: what is not a number is no loss.
+    pub fn lost(&self) -> f64 {
+        if self.loss_ratio.is_finite() {
+            self.loss_ratio.clamp(0.0, 1.0)
+        } else {
+            0.0
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,5 +120,25 @@ mod tests {
     #[test]
     fn an_empty_report_claims_no_loss() {
         assert_eq!(Feedback::default().loss_ratio(), 0.0);
+    }
+
+    #[test]
+    fn a_reported_loss_is_a_ratio_whatever_was_sent() {
+        for (reported, lost) in [
+            (0.25, 0.25),
+            (-1.0, 0.0),
+            (7.0, 1.0),
+            (f64::NAN, 0.0),
+            (f64::INFINITY, 0.0),
+        ] {
+            assert_eq!(
+                ReceiverReport {
+                    loss_ratio: reported,
+                    rtt: None
+                }
+                .lost(),
+                lost
+            );
+        }
     }
 }

@@ -131,7 +131,7 @@ impl Controller for Homegrown {
     fn on_receiver_report(&mut self, _now: Timestamp, report: &ReceiverReport) {
         self.rtt = report.rtt.or(self.rtt);
         if self.window.packets.is_empty() {
-            self.loss_ratio = report.loss_ratio.clamp(0.0, 1.0);
+            self.loss_ratio = report.lost();
             self.loss_step(self.loss_ratio);
             self.on_delay = self.on_loss;
         }

@@ -178,6 +178,11 @@ impl<P> Pacer<P> {
         self.probe = None;
     }
 
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.queues.iter().all(VecDeque::is_empty)
+    }
+
     /// How much waits.
     pub const fn queued(&self) -> DataSize {
         self.queued

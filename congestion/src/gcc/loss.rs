@@ -61,11 +61,6 @@ impl LossBound {
 
     /// Takes the loss ratio of a receiver report, which does not say of how many packets: take it for certain.
     pub(super) fn on_report(&mut self, now: Timestamp, loss_ratio: f64) {
-        let loss_ratio = if loss_ratio.is_finite() {
-            loss_ratio.clamp(0.0, 1.0)
-        } else {
-            0.0
-        };
         self.smoothed += REPORT_WEIGHT * (loss_ratio - self.smoothed);
         self.window.clear();
         self.add(Count {
@@ -310,14 +305,5 @@ mod tests {
         loss.on_report(Timestamp::ZERO, 0.4);
         loss.update(Timestamp::ZERO, RATE, false);
         assert_eq!(loss.bound(), Some(RATE * 0.8));
-    }
-
-    #[test]
-    fn undefined_loss_is_no_loss() {
-        let mut loss = LossBound::default();
-        for ratio in [f64::NAN, f64::INFINITY, -5.0] {
-            loss.on_report(Timestamp::ZERO, ratio);
-        }
-        assert_eq!(loss.loss_ratio(), 0.0);
     }
 }

@@ -182,7 +182,7 @@ impl Controller for Gcc {
     fn on_receiver_report(&mut self, now: Timestamp, report: &ReceiverReport) {
         self.reported_rtt = report.rtt.or(self.reported_rtt);
         if self.fed_back.is_none_or(|last| now - last > FEEDBACK_GONE) {
-            self.loss.on_report(now, report.loss_ratio);
+            self.loss.on_report(now, report.lost());
             self.update_rate(now);
         }
     }
