@@ -29,7 +29,12 @@ glib::wrapper! {
 /// # Errors
 /// When the registry refuses it.
 pub(super) fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
-    gst::Element::register(Some(plugin), "livekitwebrtcsink", gst::Rank::NONE, LiveKitWebRTCSink::static_type())
+    gst::Element::register(
+        Some(plugin),
+        "livekitwebrtcsink",
+        gst::Rank::NONE,
+        LiveKitWebRTCSink::static_type(),
+    )
 }
 
 mod imp {
@@ -51,7 +56,8 @@ mod imp {
     impl ObjectImpl for LiveKitWebRTCSink {
         fn constructed(&self) {
             self.parent_constructed();
-            self.obj().set_property("signaller", LiveKitSignaller::new(WebRTCSignallerRole::Producer));
+            self.obj()
+                .set_property("signaller", LiveKitSignaller::new(WebRTCSignallerRole::Producer));
         }
     }
 

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: MPL-2.0
+//! What a further viewer costs the sink: CPU of the sink's process for 1, 4 and 16 consumers of 720p30 VP8.
+//!
+//! The consumers run in a process of their own. Prints the share of a core, the encoders running, and the cost of each
+//! further viewer as a share of the first. Run by `scripts/bench/viewers`.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use gst::prelude::*;
+
+const COUNTS: [usize; 3] = [1, 4, 16];
+const SETTLE: Duration = Duration::from_secs(5);
+const MEASURE: Duration = Duration::from_secs(10);
+
+fn main() -> Result<()> {
+    gst::init()?;
+    gstrswebrtc::plugin_register_static()?;
+    let arguments: Vec<String> = std::env::args().collect();
+    match &arguments[1..] {
+        [mode, uri, count, ..] if mode == "consume" => consume(uri, count.parse()?),
+        _ => measure(),
+    }
+}
+
+/// The parent: serves, and measures itself.
+fn measure() -> Result<()> {
+    let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let line = format!(
+        "webrtcsink name=sink run-signalling-server=true signalling-server-host=127.0.0.1 signalling-server-port={port} \
+         stun-server=\"\" video-caps=video/x-vp8 congestion-control=disabled max-bitrate=2000000 \
+         videotestsrc is-live=true pattern=ball ! video/x-raw,width=1280,height=720,framerate=30/1 ! sink."
+    );
+    let pipeline = gst::parse::launch(&line)?
+        .downcast::<gst::Pipeline>()
+        .expect("a launch line makes a pipeline");
+    pipeline.set_state(gst::State::Playing)?;
+    let sink = pipeline.by_name("sink").context("it is in the line")?;
+    let mut first = None;
+    for count in COUNTS {
+        let uri = format!("ws://127.0.0.1:{port}?connect-to-first-producer=true");
+        let mut consumers = Consumers::start(&uri, count)?;
+        consumers.wait_ready()?;
+        std::thread::sleep(SETTLE);
+        let (share, encoders) = (cpu_share()?, encoders(&sink));
+        let idle_and_first = *first.get_or_insert(share);
+        let further = (count > 1).then(|| (share - idle_and_first) / (count - 1) as f64 / idle_and_first);
+        println!(
+            "{count:>3} viewers: {:>5.1} % of a core, {encoders} encoder(s){}",
+            share * 100.0,
+            further
+                .map(|it| format!(", each further viewer {:.1} % of the first", it * 100.0))
+                .unwrap_or_default()
+        );
+        drop(consumers);
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    pipeline.set_state(gst::State::Null)?;
+    Ok(())
+}
+
+/// CPU time of this process per time, over [`MEASURE`].
+fn cpu_share() -> Result<f64> {
+    let (start, before) = (Instant::now(), cpu_seconds()?);
+    std::thread::sleep(MEASURE);
+    Ok((cpu_seconds()? - before) / start.elapsed().as_secs_f64())
+}
+
+/// User and system time of this process so far (proc(5): fields 14 and 15, in hundredths on Linux).
+fn cpu_seconds() -> Result<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    let fields: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .collect();
+    let ticks = fields[11].parse::<f64>()? + fields[12].parse::<f64>()?;
+    Ok(ticks / 100.0)
+}
+
+/// How many branches the sink says it runs.
+fn encoders(sink: &gst::Element) -> usize {
+    let stats = sink.property::<gst::Structure>("stats").to_string();
+    let branches = stats.split("encode-branch").count().saturating_sub(1);
+    branches.min(stats.matches("vp8enc").count().max(1))
+}
+
+/// The child process with the consumers.
+struct Consumers(Child);
+
+impl Consumers {
+    fn start(uri: &str, count: usize) -> Result<Self> {
+        let child = Command::new(std::env::current_exe()?)
+            .args(["consume", uri, &count.to_string()])
+            .stdout(Stdio::piped())
+            .spawn()?;
+        Ok(Self(child))
+    }
+
+    fn wait_ready(&mut self) -> Result<()> {
+        let output = self.0.stdout.take().context("it is piped")?;
+        let line = BufReader::new(output)
+            .lines()
+            .next()
+            .context("the consumers gave up")??;
+        anyhow::ensure!(line == "ready", "the consumers said {line}");
+        Ok(())
+    }
+}
+
+impl Drop for Consumers {
+    fn drop(&mut self) {
+        // Gone already is just as good.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The child: receives without decoding, says `ready` when every consumer gets packets, and stays until killed.
+fn consume(uri: &str, count: usize) -> Result<()> {
+    let pipelines = (0..count)
+        .map(|_| {
+            let line = format!(
+                "webrtcsrc signaller::uri=\"{uri}\" stun-server=\"\" ! application/x-rtp ! fakesink name=end sync=false"
+            );
+            let pipeline = gst::parse::launch(&line)?.downcast::<gst::Pipeline>().expect("a launch line");
+            pipeline.set_state(gst::State::Playing)?;
+            Ok(pipeline)
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let is_receiving = |pipeline: &gst::Pipeline| {
+        let last = pipeline
+            .by_name("end")
+            .map(|end| end.property::<Option<gst::Sample>>("last-sample"));
+        last.flatten().is_some()
+    };
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !pipelines.iter().all(is_receiving) {
+        anyhow::ensure!(Instant::now() < deadline, "not every consumer receives");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    println!("ready");
+    std::thread::sleep(Duration::from_secs(600));
+    Ok(())
+}
