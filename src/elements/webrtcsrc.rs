@@ -28,7 +28,12 @@ glib::wrapper! {
 /// # Errors
 /// When the registry refuses it.
 pub(crate) fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
-    gst::Element::register(Some(plugin), "webrtcsrc", gst::Rank::PRIMARY, WebRTCSrc::static_type())
+    gst::Element::register(
+        Some(plugin),
+        "webrtcsrc",
+        gst::Rank::PRIMARY,
+        WebRTCSrc::static_type(),
+    )
 }
 
 #[allow(

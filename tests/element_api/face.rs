@@ -126,7 +126,7 @@ fn properties(object: &glib::Object, declared: Vec<glib::ParamSpec>) -> Value {
             "flags": flags.bits() & 3,
             "mutable": (flags.bits() >> 10) & 7,
             "construct_only": flags.contains(glib::ParamFlags::CONSTRUCT_ONLY),
-            "default": plain(property.default_value()),
+            "default": default(property),
             "owner": property.owner_type().name(),
         });
         let map = facts.as_object_mut().unwrap();
@@ -143,6 +143,14 @@ fn properties(object: &glib::Object, declared: Vec<glib::ParamSpec>) -> Value {
             .map(|it| (it.name().to_owned(), facts(it)))
             .collect(),
     )
+}
+
+/// Arrays declare nothing: their type has no place for it.
+fn default(property: &glib::ParamSpec) -> Value {
+    if property.value_type() == gst::Array::static_type() {
+        return Value::Null;
+    }
+    plain(property.default_value())
 }
 
 fn range(property: &glib::ParamSpec) -> Map<String, Value> {
