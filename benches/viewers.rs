@@ -81,11 +81,20 @@ fn cpu_seconds() -> Result<f64> {
     Ok(ticks / 100.0)
 }
 
-/// How many branches the sink says it runs.
+/// How many encoding branches feed the consumers, by the sink's own statistics.
 fn encoders(sink: &gst::Element) -> usize {
-    let stats = sink.property::<gst::Structure>("stats").to_string();
-    let branches = stats.split("encode-branch").count().saturating_sub(1);
-    branches.min(stats.matches("vp8enc").count().max(1))
+    let stats = sink.property::<gst::Structure>("stats");
+    let sessions = stats
+        .iter()
+        .filter_map(|(_, session)| session.get::<gst::Structure>().ok());
+    let consumers = sessions.filter_map(|session| session.get::<gst::Structure>("consumer-stats").ok());
+    let streams = consumers.filter_map(|consumer| consumer.get::<gst::Array>("streams").ok());
+    let branches = streams.flat_map(|streams| {
+        let branch =
+            |stream: &gst::glib::SendValue| stream.get::<gst::Structure>().ok()?.get::<String>("branch").ok();
+        streams.iter().filter_map(branch).collect::<Vec<_>>()
+    });
+    branches.collect::<std::collections::BTreeSet<_>>().len()
 }
 
 /// The child process with the consumers.

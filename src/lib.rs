@@ -25,8 +25,8 @@ mod sdp;
 pub mod signaller;
 mod signallers;
 mod sink;
-mod stats;
 mod source;
+mod stats;
 mod webrtcbin;
 
 pub use plugin::plugin_register_static;
