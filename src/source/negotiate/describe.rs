@@ -109,7 +109,7 @@ pub(crate) fn answer(
         let media = &theirs.media[index];
         let accepted = match (line, reader) {
             (Line::Media { wire, .. }, Reader::Wire) => *wire != Wire::Rejected,
-            (Line::Application { is_open }, Reader::Wire) => *is_open,
+            (Line::Application { is_open, .. }, Reader::Wire) => *is_open,
             (line, _) => line.is_used(),
         };
         text.media_line(&media.kind, accepted, line, media.formats.first());
@@ -188,7 +188,7 @@ pub(crate) fn local_bundle_index(theirs: &Description, lines: &[Line]) -> Option
 fn bundled(theirs: &Description, lines: &[Line], reader: Reader) -> Vec<String> {
     let is_open = |line: &Line| match line {
         Line::Rejected => false,
-        Line::Application { is_open } => *is_open || reader == Reader::Local,
+        Line::Application { is_open, .. } => *is_open || reader == Reader::Local,
         Line::Media { wire, .. } => reader == Reader::Local || *wire != Wire::Rejected,
     };
     let position = |name: &String| (0..theirs.media.len()).find(|index| mid(theirs, *index) == *name);
@@ -198,7 +198,11 @@ fn bundled(theirs: &Description, lines: &[Line], reader: Reader) -> Vec<String> 
         indices = (0..lines.len())
             .filter(|index| indices.contains(index) || theirs.media[*index].is_rejected())
             .collect();
-        indices.sort_by_key(|index| matches!(lines[*index], Line::Application { .. }));
+        // webrtcbin makes a new transport when another m-line becomes the first one.
+        indices.sort_by_key(|index| match lines[*index] {
+            Line::Application { has_transport, .. } => !has_transport,
+            Line::Media { .. } | Line::Rejected => false,
+        });
     }
     indices
         .into_iter()
@@ -419,6 +423,19 @@ mod tests {
         assert_eq!(local.bundle, ["0", "1", "2"]);
         assert_eq!(wire.bundle, ["1", "2"]);
         assert_eq!(local_bundle_index(&stopped, &lines), Some(0));
+    }
+
+    #[test]
+    fn a_bundle_that_began_with_data_channels_keeps_their_transport() {
+        let data = "v=0\no=- 1 1 x\na=group:BUNDLE 0\na=ice-ufrag:u\na=ice-pwd:p\na=fingerprint:sha-256 00\na=setup:actpass\n\
+                    m=application 9 UDP/DTLS/SCTP webrtc-datachannel\na=mid:0\na=sctp-port:5000\n";
+        let more = format!("{data}m=audio 9 X 97\na=mid:1\na=rtpmap:97 opus/48000/2\na=sendonly\n")
+            .replace("BUNDLE 0", "BUNDLE 1 0");
+        let (first, more) = (Description::parse(data), Description::parse(&more));
+        let lines = plan(&[], &first.expect("a description"), accept).expect("a plan");
+        let more = more.expect("a description");
+        let lines = plan(&lines, &more, accept).expect("a plan");
+        assert_eq!(local_bundle_index(&more, &lines), Some(0));
     }
 
     #[test]

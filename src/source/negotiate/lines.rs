@@ -17,6 +17,8 @@ pub(crate) enum Line {
     Application {
         /// Whether the latest description still has it.
         is_open: bool,
+        /// Whether it was there before any stream: then the bundle's transport is its own, and stays so.
+        has_transport: bool,
     },
     /// Audio or video that was accepted.
     Media {
@@ -163,14 +165,21 @@ pub(crate) fn plan(
                     kind: media.kind.clone(),
                 });
             }
-            Some(Line::Application { .. }) => Line::Application {
+            Some(Line::Application { has_transport, .. }) => Line::Application {
                 is_open: !media.is_rejected(),
+                has_transport: *has_transport,
             },
             Some(Line::Rejected) | None => plan_new(index, media, sends(next, index), &mut choose),
         };
         lines.push(line);
     }
     disentangle(&mut lines);
+    let is_without_streams = !lines.iter().any(|line| matches!(line, Line::Media { .. }));
+    for line in &mut lines {
+        if let Line::Application { has_transport, .. } = line {
+            *has_transport |= is_without_streams;
+        }
+    }
     Ok(lines)
 }
 
@@ -220,7 +229,10 @@ fn plan_new(
         return Line::Rejected;
     }
     if media.is_application() {
-        return Line::Application { is_open: true };
+        return Line::Application {
+            is_open: true,
+            has_transport: false,
+        };
     }
     match choose(index, media, None) {
         Some(selection) => Line::Media {
@@ -296,7 +308,13 @@ pub(crate) mod tests {
     fn a_browsers_offer_becomes_two_streams_and_channels() {
         let lines = planned(&[], &chromium());
         assert!(lines[0].receiving().is_some() && lines[1].receiving().is_some());
-        assert_eq!(lines[2], Line::Application { is_open: true });
+        assert_eq!(
+            lines[2],
+            Line::Application {
+                is_open: true,
+                has_transport: false
+            }
+        );
     }
 
     #[test]

@@ -193,6 +193,10 @@ fn depayloading(codec: Codec) -> Result<Vec<gst::Element>, BranchError> {
         .create()
         .build()
         .map_err(|_| make::missing(&factory.name(), "to depayload a stream"))?;
+    // A stream may begin between key frames, where a server forwards it or its first packets came too early.
+    if depayloader.has_property("request-keyframe") {
+        depayloader.set_property("request-keyframe", true);
+    }
     let mut elements = vec![depayloader];
     if let Some(caps) = whole_pictures(codec) {
         let filter = make::element("capsfilter", None, "to get whole pictures")?;
