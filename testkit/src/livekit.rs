@@ -5,9 +5,10 @@
 //! is looked for. It takes free ports of the loopback interface for signalling, and media on the machine's own address,
 //! because ICE agents skip loopback.
 
+use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{IpAddr, TcpListener, TcpStream, UdpSocket};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,7 @@ pub const SECRET: &str = "a secret for tests, of no other use";
 pub struct LiveKit {
     child: Child,
     config: String,
+    log: PathBuf,
     port: u16,
     /// Port for media over UDP, and TCP beside it.
     media_port: u16,
@@ -49,15 +51,18 @@ impl LiveKit {
             return None;
         };
         let (port, media_port) = (free_port(), free_port());
+        let level = std::env::var("LIVEKIT_LOG_LEVEL").unwrap_or_else(|_| "info".into());
         let config = format!(
             "port: {port}\nbind_addresses: [\"127.0.0.1\"]\nkeys:\n  {KEY}: \"{SECRET}\"\nrtc:\n  node_ip: {address}\n  \
-             udp_port: {media_port}\n  tcp_port: {}\n  use_external_ip: false\nlogging:\n  level: info\n{extra}\n",
+             udp_port: {media_port}\n  tcp_port: {}\n  use_external_ip: false\nlogging:\n  level: {level}\n{extra}\n",
             free_port()
         );
-        let child = spawn(&config);
+        let log = std::env::temp_dir().join(format!("livekit-server-{port}.log"));
+        let child = spawn(&config, &log);
         let mut server = Self {
             child,
             config,
+            log,
             port,
             media_port,
         };
@@ -93,7 +98,7 @@ impl LiveKit {
     /// When it does not come up.
     pub fn revive(&mut self) {
         self.kill();
-        self.child = spawn(&self.config);
+        self.child = spawn(&self.config, &self.log);
         self.wait();
     }
 
@@ -128,6 +133,11 @@ impl LiveKit {
         (status, body)
     }
 
+    /// What the server has logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
     fn wait(&mut self) {
         let deadline = Instant::now() + PATIENCE;
         while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
@@ -143,30 +153,34 @@ impl LiveKit {
 impl Drop for LiveKit {
     fn drop(&mut self) {
         self.kill();
+        // Kept for whoever asks for it; a file that is gone is no loss.
+        if std::env::var_os("KEEP_LOGS").is_none() {
+            let _ = std::fs::remove_file(&self.log);
+        }
     }
 }
 
-fn spawn(config: &str) -> Child {
+fn spawn(config: &str, log: &Path) -> Child {
     let program = LiveKit::program().expect("looked for before");
-    let log = || match std::env::var_os("LIVEKIT_LOG") {
-        Some(path) => std::fs::File::options()
-            .create(true)
-            .append(true)
-            .open(path)
-            .map_or(Stdio::null(), Stdio::from),
-        None => Stdio::null(),
-    };
+    let log = File::options()
+        .create(true)
+        .append(true)
+        .open(log)
+        .expect("a log can be written");
     Command::new(program)
         .args(["--config-body", config])
         .stdin(Stdio::null())
-        .stdout(log())
-        .stderr(log())
+        .stdout(Stdio::null())
+        .stderr(log)
         .spawn()
         .expect("livekit-server can be started")
 }
 
 /// A port nobody uses right now, neither by TCP nor by UDP.
-fn free_port() -> u16 {
+///
+/// # Panics
+/// When there is none left.
+pub fn free_port() -> u16 {
     loop {
         let listener = TcpListener::bind("127.0.0.1:0").expect("there are free ports");
         let port = listener.local_addr().expect("it is bound").port();
