@@ -3,6 +3,8 @@
 
 #[cfg(feature = "livekit")]
 pub(crate) mod livekitwebrtcsink;
+#[cfg(feature = "livekit")]
+pub(crate) mod livekitwebrtcsrc;
 pub(crate) mod webrtcsink;
 pub(crate) mod webrtcsrc;
 #[cfg(feature = "whep")]
@@ -19,6 +21,8 @@ use gst::glib;
 pub(crate) fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
     #[cfg(feature = "livekit")]
     livekitwebrtcsink::register(plugin)?;
+    #[cfg(feature = "livekit")]
+    livekitwebrtcsrc::register(plugin)?;
     #[cfg(feature = "whep")]
     whepserversink::register(plugin)?;
     #[cfg(feature = "whip")]

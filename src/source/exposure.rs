@@ -21,7 +21,7 @@ pub(super) struct Label {
 
 /// The pad templates of the class. Sometimes pads come first: a launch line such as `webrtcsrc ! videoconvert` then
 /// waits for a pad instead of requesting one.
-pub(super) fn templates(pad_type: gst::glib::Type) -> Vec<gst::PadTemplate> {
+pub(crate) fn templates(pad_type: gst::glib::Type) -> Vec<gst::PadTemplate> {
     let (video, audio) = (caps(VIDEO_CAPS), caps(AUDIO_CAPS));
     [
         ("video_%u", gst::PadPresence::Sometimes, &video),

@@ -39,6 +39,8 @@ use gst::subclass::prelude::*;
 
 use crate::signaller::Signallable;
 
+#[cfg(feature = "livekit")]
+pub(crate) use exposure::templates;
 pub(crate) use imp::BaseWebRTCSrcImpl;
 pub use pad::WebRTCSrcPad;
 pub(crate) use pad::WebRTCSrcPadImpl;

@@ -234,11 +234,13 @@ async fn open(endpoint: Arc<Endpoint>, attempt: Attempt) -> Result<WebSocket, Re
     };
     websocket::connect(&url, &options)
         .await
-        .map_err(|error| explain(&error))
+        .map_err(|error| explain(&error, &token))
 }
 
 /// What a server that answers the upgrade otherwise says in the body is what helps the user.
-fn explain(error: &ConnectError) -> Refusal {
+///
+/// The server repeats a token it does not take; whoever reads logs need not know it.
+fn explain(error: &ConnectError, token: &str) -> Refusal {
     let ConnectError::Upgrade { server, source } = error else {
         return Refusal {
             status: None,
@@ -256,6 +258,7 @@ fn explain(error: &ConnectError) -> Refusal {
         .as_deref()
         .map(String::from_utf8_lossy)
         .unwrap_or_default();
+    let body = body.replace(token, "…");
     let body: String = body.trim().chars().take(MAX_REFUSAL_CHARS).collect();
     let status = response.status();
     let text = format!("{server} refused the websocket with {status}: {body}");
@@ -325,19 +328,19 @@ mod tests {
                     .unwrap(),
             ))),
         };
-        let refusal = explain(&upgrade(401, "invalid token\n"));
+        let refusal = explain(&upgrade(401, "invalid token: jwt, error: x\n"), "jwt");
         assert_eq!(refusal.status, Some(401));
         assert_eq!(
             refusal.text,
-            "h:1 refused the websocket with 401 Unauthorized: invalid token"
+            "h:1 refused the websocket with 401 Unauthorized: invalid token: …, error: x"
         );
-        assert!(explain(&upgrade(500, &"x".repeat(10_000))).text.len() < 400);
-        assert!(explain(&upgrade(404, "")).text.ends_with("404 Not Found"));
+        assert!(explain(&upgrade(500, &"x".repeat(10_000)), "jwt").text.len() < 400);
+        assert!(explain(&upgrade(404, ""), "jwt").text.ends_with("404 Not Found"));
     }
 
     #[test]
     fn other_refusals_have_no_status() {
-        let refusal = explain(&ConnectError::Timeout { server: "h:1".into() });
+        let refusal = explain(&ConnectError::Timeout { server: "h:1".into() }, "jwt");
         assert_eq!(refusal.status, None);
         assert!(refusal.text.contains("h:1"));
     }

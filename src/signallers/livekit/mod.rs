@@ -81,6 +81,11 @@ impl LiveKitSignaller {
             .map(|(_, track)| participant::track_structure(&track))
     }
 
+    /// The id of the track that comes on the m-line with this mid.
+    pub fn track_of_mid(&self, mid: &str) -> Option<String> {
+        self.imp().track_of_mid(mid)
+    }
+
     /// The session id of the participant who publishes this track.
     pub fn publisher_of(&self, track_sid: &str) -> Option<String> {
         self.imp()

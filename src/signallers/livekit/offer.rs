@@ -60,6 +60,15 @@ pub(super) fn mids(sdp: &str) -> Vec<String> {
     mids
 }
 
+/// The description without the offer to take full intra requests (RFC 5104, section 4.3.1).
+///
+/// The server looks for the media's SSRC where such a request has none, and so takes no notice; webrtcbin prefers them
+/// to picture loss indications where both are offered.
+pub(super) fn without_full_intra_requests(sdp: &str) -> String {
+    let is_fir = |line: &str| line.starts_with("a=rtcp-fb:") && line.trim_end().ends_with(" ccm fir");
+    sdp.split_inclusive('\n').filter(|line| !is_fir(line)).collect()
+}
+
 fn section(index: u32, lines: &[&str]) -> Option<Section> {
     let (first, attributes) = lines.split_first()?;
     let (kind, rest) = first.strip_prefix("m=")?.split_once(' ')?;
@@ -244,6 +253,14 @@ mod tests {
         let body = "m=application 9 X webrtc-datachannel\r\na=mid:d\r\nm=audio 9 X 97\r\na=mid:a\r\n";
         assert_eq!(read(body)[0].index, 1);
         assert_eq!(mids(body), ["d", "a"]);
+    }
+
+    #[test]
+    fn full_intra_requests_are_not_offered_to_webrtcbin() {
+        let kept = "m=video 9 X 96\r\na=rtcp-fb:96 nack pli\r\na=x:ccm fir\r\n";
+        let sdp = format!("{kept}a=rtcp-fb:96 ccm fir\r\na=rtcp-fb:* ccm fir\r\n");
+        assert_eq!(without_full_intra_requests(&sdp), kept);
+        assert_eq!(without_full_intra_requests(kept), kept);
     }
 
     #[test]

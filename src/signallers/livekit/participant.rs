@@ -95,7 +95,8 @@ fn names(values: &[i32], name: impl Fn(i32) -> Option<&'static str>) -> gst::Arr
 
 /// Reads metadata that is a serialised structure, as this project's own publishers may set it.
 pub(super) fn metadata(text: &str) -> Option<gst::Structure> {
-    text.parse().ok()
+    // GStreamer warns of what it cannot parse, and most participants have none.
+    if text.is_empty() { None } else { text.parse().ok() }
 }
 
 const UNKNOWN: &str = "unknown";

@@ -35,6 +35,8 @@ pub(super) struct Session {
     pub(super) state: ConnectionState,
     /// By session id.
     participants: BTreeMap<String, proto::ParticipantInfo>,
+    /// Track ids by the mid of the m-line they come on.
+    tracks: BTreeMap<String, String>,
     ice_servers: Vec<proto::IceServer>,
     relay_only: bool,
     /// Of the session at hand.
@@ -154,6 +156,11 @@ impl Signaller {
         self.session().participants.get(sid).cloned()
     }
 
+    /// The track that comes on the m-line with this mid.
+    pub(super) fn track_of_mid(&self, mid: &str) -> Option<String> {
+        self.session().tracks.get(mid).cloned()
+    }
+
     /// A track and its publisher's session id.
     pub(super) fn track(&self, sid: &str) -> Option<(String, proto::TrackInfo)> {
         let session = self.session();
@@ -186,6 +193,7 @@ impl Signaller {
                 signals::emit_session_requested(this, &session, PEER_ID, None)
             }
             Report::SessionStarted { session } => signals::emit_session_started(this, &session, PEER_ID),
+            Report::Tracks(tracks) => self.session().tracks = tracks,
             Report::IceRestarted { sdp } => self.restart_ice(&sdp),
             Report::Description { session, kind, sdp } => self.describe(this, &session, kind, &sdp),
             Report::Candidate { session, candidate } => hand_over(this, &session, &candidate),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! What goes into the machine and what comes out of it: plain values, no behaviour.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use livekit_protocol as proto;
@@ -82,6 +83,8 @@ pub(in crate::signallers::livekit) enum Report {
     SessionStarted {
         session: String,
     },
+    /// Which track each m-line carries, by mid.
+    Tracks(BTreeMap<String, String>),
     /// The offer `sdp`, which follows, restarts ICE.
     IceRestarted {
         sdp: String,

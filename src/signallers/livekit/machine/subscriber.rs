@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use livekit_protocol as proto;
 
+use super::super::offer::without_full_intra_requests;
 use super::super::protocol::{self, Candidate};
 use super::super::settings::Filter;
 use super::publisher::description;
@@ -56,12 +57,19 @@ impl Subscriber {
     }
 
     /// The server offers the tracks subscribed to.
-    pub(super) fn offered(&mut self, offer: proto::SessionDescription, session: &str, out: &mut Outbox) {
+    pub(super) fn offered(&mut self, mut offer: proto::SessionDescription, session: &str, out: &mut Outbox) {
         if self.unanswered.len() == MAX_UNANSWERED {
             out.report(Report::Oddity(format!(
                 "{MAX_UNANSWERED} offers wait for an answer, another one is dropped"
             )));
             return;
+        }
+        offer.sdp = without_full_intra_requests(&offer.sdp);
+        if !offer.mid_to_track_id.is_empty() {
+            let tracks = offer.mid_to_track_id.iter().take(MAX_TRACKS);
+            out.report(Report::Tracks(
+                tracks.map(|(mid, sid)| (mid.clone(), sid.clone())).collect(),
+            ));
         }
         if self.restarts_ice(&offer) {
             self.candidates_are_due = true;
@@ -204,3 +212,6 @@ const MAX_UNANSWERED: usize = 8;
 
 /// As many as one gathering can give.
 const MAX_CANDIDATES: usize = 256;
+
+/// More m-lines than a description holds.
+const MAX_TRACKS: usize = 4096;

@@ -718,6 +718,16 @@ fn a_subscriber_answers_offers_with_their_numbers() {
 }
 
 #[test]
+fn the_server_says_which_track_each_line_carries() {
+    let (mut run, _) = Run::joined(false, Filter::default());
+    let mut offer = publisher::description("offer", "v=0\r\n", 1);
+    offer.mid_to_track_id.insert("3".into(), "TR_1".into());
+    let actions = run.receive(Response::Offer(offer));
+    let tracks = [("3".to_owned(), "TR_1".to_owned())].into();
+    assert_eq!(reports(&actions)[0], &Report::Tracks(tracks));
+}
+
+#[test]
 fn an_offer_that_restarts_ice_is_told_and_gets_the_candidates_again() {
     let sdp = |pwd: &str| format!("v=0\r\na=ice-ufrag:abcd\r\na=ice-pwd:{pwd}\r\n");
     let (mut run, _) = Run::joined(false, Filter::default());

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MPL-2.0
+//! `livekitwebrtcsrc`: receives what the participants of a room on a LiveKit server publish.
+//!
+//! ```text
+//! gst-launch-1.0 livekitwebrtcsrc signaller::ws-url=ws://127.0.0.1:7880 signaller::api-key=devkey \
+//!     signaller::secret-key=secret signaller::room-name=testroom signaller::identity=viewer \
+//!     ! videoconvert ! autovideosink
+//! ```
+//!
+//! A pad per track; they come and go with the tracks, and the element goes on when the room is empty. A requested pad
+//! stays. `signaller::producer-peer-id` picks one participant, `signaller::excluded-producer-peer-ids` leaves some out.
+
+mod pad;
+
+use std::sync::LazyLock;
+
+use gst::glib;
+use gst::prelude::*;
+use gst::subclass::prelude::*;
+
+use crate::signaller::WebRTCSignallerRole;
+use crate::signallers::livekit::LiveKitSignaller;
+use crate::source::{self, BaseWebRTCSrc, BaseWebRTCSrcImpl, WebRTCSrcSessionEnd};
+
+use pad::LiveKitWebRTCSrcPad;
+
+glib::wrapper! {
+    /// A source that subscribes in a LiveKit room.
+    pub struct LiveKitWebRTCSrc(ObjectSubclass<imp::LiveKitWebRTCSrc>)
+        @extends BaseWebRTCSrc, gst::Bin, gst::Element, gst::Object,
+        @implements gst::ChildProxy;
+}
+
+/// Registers the element.
+///
+/// # Errors
+/// When the registry refuses it.
+pub(super) fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
+    gst::Element::register(
+        Some(plugin),
+        "livekitwebrtcsrc",
+        gst::Rank::NONE,
+        LiveKitWebRTCSrc::static_type(),
+    )
+}
+
+mod imp {
+    use super::*;
+
+    /// Implementation of `GstLiveKitWebRTCSrc`.
+    #[derive(Default)]
+    pub struct LiveKitWebRTCSrc;
+
+    #[glib::object_subclass]
+    impl ObjectSubclass for LiveKitWebRTCSrc {
+        const NAME: &'static str = "GstLiveKitWebRTCSrc";
+        type Type = super::LiveKitWebRTCSrc;
+        type ParentType = BaseWebRTCSrc;
+    }
+
+    impl ObjectImpl for LiveKitWebRTCSrc {
+        fn constructed(&self) {
+            self.parent_constructed();
+            let obj = self.obj();
+            // A room outlives its sessions: a server that restarts is joined again.
+            obj.set_property("on-session-end", WebRTCSrcSessionEnd::RemovePads);
+            let signaller = LiveKitSignaller::new(WebRTCSignallerRole::Consumer);
+            obj.upcast_ref::<BaseWebRTCSrc>()
+                .set_signaller(signaller.upcast());
+        }
+    }
+
+    impl GstObjectImpl for LiveKitWebRTCSrc {}
+
+    impl ElementImpl for LiveKitWebRTCSrc {
+        fn metadata() -> Option<&'static gst::subclass::ElementMetadata> {
+            static METADATA: LazyLock<gst::subclass::ElementMetadata> = LazyLock::new(|| {
+                gst::subclass::ElementMetadata::new(
+                    "LiveKitWebRTCSrc",
+                    "Source/Network/WebRTC",
+                    "WebRTC source that subscribes in a LiveKit room",
+                    env!("CARGO_PKG_AUTHORS"),
+                )
+            });
+            Some(&METADATA)
+        }
+
+        fn pad_templates() -> &'static [gst::PadTemplate] {
+            static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> =
+                LazyLock::new(|| source::templates(LiveKitWebRTCSrcPad::static_type()));
+            &TEMPLATES
+        }
+    }
+
+    impl BinImpl for LiveKitWebRTCSrc {}
+    impl BaseWebRTCSrcImpl for LiveKitWebRTCSrc {}
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: MPL-2.0
+//! `livekitwebrtcsink`: what a room gets to see.
+
+use gst::prelude::*;
+use testkit::livekit::LiveKit;
+
+use crate::common::{self, wait_until};
+use crate::participant::Participant;
+use crate::room::{Running, by_key, participants, publisher, token, track_names};
+
+#[test]
+fn livekits_client_sees_and_hears_what_is_published_by_key_and_secret() {
+    let Some(server) = LiveKit::start("") else { return };
+    let Some(viewer) = Participant::join(&server.url(), &token("viewer"), false) else {
+        return;
+    };
+    let publisher = publisher(&server.url(), "publisher");
+    viewer.wait_for(30, 2);
+    wait_until("colour bars", || viewer.sees_bars());
+    assert_eq!(viewer.track_names(), ["audio1", "video0"]);
+    publisher.assert_no_error();
+}
+
+#[test]
+fn a_ready_token_for_everything_serves_to_publish() {
+    let Some(server) = LiveKit::start("") else { return };
+    let Some(viewer) = Participant::join(&server.url(), &token("viewer"), false) else {
+        return;
+    };
+    let publisher = Running::launch(&format!(
+        "livekitwebrtcsink name=sink signaller::ws-url={} signaller::auth-token={} \
+         videotestsrc is-live=true ! sink. audiotestsrc is-live=true ! sink.",
+        server.url(),
+        token("publisher"),
+    ));
+    viewer.wait_for(30, 2);
+    publisher.assert_no_error();
+}
+
+#[test]
+fn tracks_bear_the_names_and_sources_the_user_chose() {
+    let Some(server) = LiveKit::start("") else { return };
+    let publisher = Running::prepare(&format!(
+        "livekitwebrtcsink name=sink {} signaller::track-sources=\"sources,desktop=screen_share\" \
+         videotestsrc is-live=true ! sink.video_0 videotestsrc is-live=true ! sink.video_1",
+        by_key(&server.url(), "publisher")
+    ));
+    for (pad, name) in [("video_0", "desktop"), ("video_1", "face")] {
+        publisher
+            .element("sink")
+            .static_pad(pad)
+            .unwrap()
+            .set_property("msid", name);
+    }
+    publisher.play();
+    wait_until("two named tracks", || {
+        track_names(&server, "publisher") == ["desktop", "face"]
+    });
+    let described = participants(&server).to_string();
+    assert!(
+        described.contains("SCREEN_SHARE") && described.contains("CAMERA"),
+        "{described}"
+    );
+}
+
+#[test]
+fn a_pad_added_later_is_published_and_a_removed_one_is_not_any_more() {
+    let Some(server) = LiveKit::start("") else { return };
+    let Some(viewer) = Participant::join(&server.url(), &token("viewer"), false) else {
+        return;
+    };
+    let publisher = Running::launch(&format!(
+        "livekitwebrtcsink name=sink {} videotestsrc is-live=true ! sink.",
+        by_key(&server.url(), "publisher")
+    ));
+    wait_until("one track", || viewer.track_names().len() == 1);
+    let source = gst::ElementFactory::make("audiotestsrc")
+        .property("is-live", true)
+        .build()
+        .unwrap();
+    let sink = publisher.element("sink");
+    publisher.pipeline.add(&source).unwrap();
+    let pad = sink.request_pad_simple("audio_%u").unwrap();
+    source.static_pad("src").unwrap().link(&pad).unwrap();
+    source.sync_state_with_parent().unwrap();
+    wait_until("another track", || viewer.track_names().len() == 2);
+    viewer.wait_for(10, 1);
+    source.set_locked_state(true);
+    source.set_state(gst::State::Null).unwrap();
+    sink.release_request_pad(&pad);
+    publisher.pipeline.remove(&source).unwrap();
+    wait_until("one track left", || viewer.track_names().len() == 1);
+    publisher.assert_no_error();
+}
+
+#[test]
+fn a_muted_track_is_muted_for_everybody_and_goes_on_later() {
+    let Some(server) = LiveKit::start("") else { return };
+    let Some(viewer) = Participant::join(&server.url(), &token("viewer"), false) else {
+        return;
+    };
+    let publisher = publisher(&server.url(), "publisher");
+    viewer.wait_for(30, 1);
+    let signaller = publisher
+        .element("sink")
+        .property::<gst::glib::Object>("signaller");
+    signaller.emit_by_name::<()>("set-track-muted", &[&"video0", &true]);
+    wait_until("the mute", || {
+        viewer.seen().to_string().contains("\"muted\":true")
+    });
+    signaller.emit_by_name::<()>("set-track-muted", &[&"video0", &false]);
+    viewer.wait_for(30, 1);
+}
+
+#[test]
+fn leaving_is_seen_at_once_and_the_element_can_start_again() {
+    let Some(server) = LiveKit::start("") else { return };
+    let publisher = publisher(&server.url(), "publisher");
+    for _ in 0..2 {
+        wait_until("the tracks", || track_names(&server, "publisher").len() == 2);
+        publisher.pipeline.set_state(gst::State::Ready).unwrap();
+        // Without a word of ours the server would wait for the connection to time out.
+        let patience = std::time::Duration::from_secs(5);
+        common::wait_within(patience, "an empty room", || {
+            participants(&server).as_array().is_none_or(Vec::is_empty)
+        });
+        publisher.pipeline.set_state(gst::State::Playing).unwrap();
+    }
+    publisher.assert_no_error();
+}
+
+#[test]
+fn livekits_client_gets_media_back_after_a_restart_of_the_server() {
+    let Some(mut server) = LiveKit::start("") else {
+        return;
+    };
+    let publisher = publisher(&server.url(), "publisher");
+    wait_until("the tracks", || track_names(&server, "publisher").len() == 2);
+    server.revive();
+    wait_until("the tracks again", || {
+        track_names(&server, "publisher").len() == 2
+    });
+    let Some(viewer) = Participant::join(&server.url(), &token("viewer"), false) else {
+        return;
+    };
+    viewer.wait_for(30, 2);
+    publisher.assert_no_error();
+}

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: MPL-2.0
+//! What the tests do with a room: tokens for it, pipelines in it, questions about it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use gst::prelude::*;
+use livekit_api::access_token::{AccessToken, VideoGrants};
+use testkit::livekit::{KEY, LiveKit, SECRET};
+
+use crate::common;
+
+pub const ROOM: &str = "room";
+
+/// A token for everything a participant may do.
+pub fn token(identity: &str) -> String {
+    signed(
+        identity,
+        VideoGrants {
+            room_join: true,
+            room: ROOM.into(),
+            ..VideoGrants::default()
+        },
+    )
+}
+
+pub fn signed(identity: &str, grants: VideoGrants) -> String {
+    let token = AccessToken::with_api_key(KEY, SECRET)
+        .with_identity(identity)
+        .with_grants(grants);
+    token.to_jwt().unwrap()
+}
+
+/// What the server's API says of the participants, as JSON.
+pub fn participants(server: &LiveKit) -> serde_json::Value {
+    let admin = signed(
+        "admin",
+        VideoGrants {
+            room_admin: true,
+            room: ROOM.into(),
+            ..VideoGrants::default()
+        },
+    );
+    let (_, body) = server.call("ListParticipants", &admin, &format!(r#"{{"room":"{ROOM}"}}"#));
+    serde_json::from_str::<serde_json::Value>(&body).unwrap_or_default()["participants"].clone()
+}
+
+/// The names of the tracks of the participant `identity`, as the server's API has them.
+pub fn track_names(server: &LiveKit, identity: &str) -> Vec<String> {
+    let participants = participants(server);
+    let of = participants
+        .as_array()
+        .into_iter()
+        .flatten()
+        .find(|participant| participant["identity"] == identity);
+    let tracks = of
+        .and_then(|participant| participant["tracks"].as_array().cloned())
+        .unwrap_or_default();
+    let mut names: Vec<_> = tracks
+        .iter()
+        .map(|track| track["name"].as_str().unwrap_or_default().to_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+/// A running pipeline; goes to NULL with the value.
+pub struct Running {
+    pub pipeline: gst::Pipeline,
+}
+
+impl Running {
+    /// Starts a launch line.
+    pub fn launch(line: &str) -> Self {
+        let running = Self::prepare(line);
+        running.play();
+        running
+    }
+
+    /// Makes a launch line, to be started by [`Running::play`].
+    pub fn prepare(line: &str) -> Self {
+        common::init();
+        let pipeline = gst::parse::launch(line)
+            .unwrap()
+            .downcast::<gst::Pipeline>()
+            .unwrap();
+        Self { pipeline }
+    }
+
+    pub fn play(&self) {
+        self.pipeline.set_state(gst::State::Playing).unwrap();
+    }
+
+    pub fn element(&self, name: &str) -> gst::Element {
+        self.pipeline.by_name(name).unwrap()
+    }
+
+    /// The first error on the bus; panics when there is none in time.
+    pub fn error(&self) -> String {
+        let deadline = gst::ClockTime::from_seconds(common::DEADLINE.as_secs());
+        let message = self
+            .pipeline
+            .bus()
+            .unwrap()
+            .timed_pop_filtered(deadline, &[gst::MessageType::Error]);
+        let message = message.expect("an error");
+        let gst::MessageView::Error(error) = message.view() else {
+            unreachable!("filtered")
+        };
+        format!("{} ({})", error.error(), error.debug().unwrap_or_default())
+    }
+
+    /// Panics when an error came so far.
+    pub fn assert_no_error(&self) {
+        while let Some(message) = self
+            .pipeline
+            .bus()
+            .unwrap()
+            .pop_filtered(&[gst::MessageType::Error])
+        {
+            panic!("{message:?}");
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.pipeline.set_state(gst::State::Null);
+    }
+}
+
+/// The properties that every line needs: where to join, and by key and secret.
+pub fn by_key(url: &str, identity: &str) -> String {
+    format!(
+        "signaller::ws-url={url} signaller::api-key={KEY} signaller::secret-key=\"{SECRET}\" \
+         signaller::room-name={ROOM} signaller::identity={identity}"
+    )
+}
+
+/// A publisher of colour bars and a tone.
+pub fn publisher(url: &str, identity: &str) -> Running {
+    Running::launch(&format!(
+        "livekitwebrtcsink name=sink {} videotestsrc is-live=true pattern=smpte75 \
+         ! video/x-raw,width=320,height=240,framerate=15/1 ! sink. audiotestsrc is-live=true ! sink.",
+        by_key(url, identity)
+    ))
+}
+
+/// Counts what comes out of a `livekitwebrtcsrc`, of whatever pads it has.
+pub struct Viewer {
+    pub running: Running,
+    pub source: gst::Element,
+    frames: Arc<AtomicUsize>,
+    sounds: Arc<AtomicUsize>,
+}
+
+impl Viewer {
+    /// Subscribes with these properties.
+    pub fn launch(properties: &str) -> Self {
+        common::init();
+        let line = format!("livekitwebrtcsrc name=src {properties}");
+        let source = gst::parse::launch(&line).unwrap();
+        let pipeline = gst::Pipeline::new();
+        pipeline.add(&source).unwrap();
+        let (frames, sounds) = (Arc::default(), Arc::default());
+        let counters = (Arc::clone(&frames), Arc::clone(&sounds));
+        source.connect_pad_added(move |source, pad| {
+            let counter = if pad.name().contains("video") {
+                &counters.0
+            } else {
+                &counters.1
+            };
+            consume(source, pad, Arc::clone(counter));
+        });
+        pipeline.set_state(gst::State::Playing).unwrap();
+        Self {
+            running: Running { pipeline },
+            source,
+            frames,
+            sounds,
+        }
+    }
+
+    /// Waits for that many more decoded frames and audio buffers.
+    pub fn wait_for(&self, count: usize) {
+        let target = (self.frames() + count, self.sounds() + count);
+        common::wait_until("frames and audio", || {
+            self.frames() >= target.0 && self.sounds() >= target.1
+        });
+    }
+
+    pub fn frames(&self) -> usize {
+        self.frames.load(Ordering::Relaxed)
+    }
+
+    pub fn sounds(&self) -> usize {
+        self.sounds.load(Ordering::Relaxed)
+    }
+}
+
+fn consume(source: &gst::Element, pad: &gst::Pad, counter: Arc<AtomicUsize>) {
+    let pipeline = source.parent().and_downcast::<gst::Bin>().unwrap();
+    // The raw form is asked for, so what is counted was decoded.
+    let caps = if pad.name().contains("video") {
+        "video/x-raw"
+    } else {
+        "audio/x-raw"
+    };
+    let line =
+        format!("capsfilter caps={caps} ! fakesink name=sink sync=false async=false signal-handoffs=true");
+    let bin = gst::parse::bin_from_description(&line, true).unwrap();
+    bin.by_name("sink").unwrap().connect("handoff", false, move |_| {
+        counter.fetch_add(1, Ordering::Relaxed);
+        None
+    });
+    pipeline.add(&bin).unwrap();
+    bin.sync_state_with_parent().unwrap();
+    pad.link(&bin.static_pad("sink").unwrap()).unwrap();
+    let bin = bin.downgrade();
+    pad.connect_unlinked(move |_, _| {
+        if let Some(bin) = bin.upgrade() {
+            bin.call_async(|bin| drop(bin.set_state(gst::State::Null)));
+        }
+    });
+}
