@@ -8,6 +8,7 @@ import { openBrowser, openPage, waitForFrames } from "./support/browser.js";
 import { openHarness } from "./support/harness.js";
 import { distFolder, gstreamerEnvironment, hasElement, python } from "./support/paths.js";
 import { Program, until } from "./support/program.js";
+import { CuttableNetwork } from "./support/relay.js";
 import { freePort, SignallingServer, startWebServer } from "./support/servers.js";
 
 /** Colours of `videotestsrc pattern=smpte75`, left to right. */
@@ -96,6 +97,28 @@ describe.skipIf(!hasElement("webrtcsink"))("webrtcsink", () => {
     await until("a sound", 30_000, () =>
       viewer.evaluate(async () => ((await window.session.getStatistics())?.audio?.level ?? 0) > 0.1),
     );
+  });
+
+  it.each(["VP8", "VP9", "H264"])("is seen as %s", async (codec) => {
+    launchSink(`video-caps=video/x-${codec.toLowerCase()}`);
+    const viewer = await watchBars();
+    const figures = await viewer.evaluate(() => window.session.getStatistics());
+    expect(figures?.video?.codec).toBe(codec);
+  });
+
+  it("is seen again when the network returns", async () => {
+    launchSink();
+    const network = new CuttableNetwork();
+    const viewer = await openHarness(browser, web.url, signalling.url, "viewer", (page) => network.join(page));
+    await viewer.evaluate(() => window.watch("bars"));
+    await waitForFrames(viewer);
+    network.setCut(true);
+    await until("the gap", 60_000, () => viewer.evaluate(() => window.session.connectivity === "recovering"));
+    network.setCut(false);
+    await until("the connection", 60_000, () => viewer.evaluate(() => window.session.connectivity === "connected"));
+    await waitForFrames(viewer, 60);
+    expect(await viewer.evaluate(() => window.session.endReason)).toBeNull();
+    await network.close();
   });
 
   it("serves two viewers at once, and goes on with one", async () => {
