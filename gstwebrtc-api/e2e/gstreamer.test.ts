@@ -114,6 +114,7 @@ describe.skipIf(!hasElement("webrtcsink"))("webrtcsink", () => {
     await waitForFrames(viewer);
     network.setCut(true);
     await until("the gap", 60_000, () => viewer.evaluate(() => window.session.connectivity === "recovering"));
+    await until("an offer that restarts ICE", 60_000, () => network.offers > 1);
     network.setCut(false);
     await until("the connection", 60_000, () => viewer.evaluate(() => window.session.connectivity === "connected"));
     await waitForFrames(viewer, 60);
