@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MPL-2.0
+//! The README's launch lines, run as they stand there.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The launch lines of the README's shell blocks.
+fn lines() -> Vec<String> {
+    let text = include_str!("../README.md");
+    text.lines()
+        .filter(|line| line.starts_with("gst-launch-1.0 "))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The folder with the plugin and the server of this build.
+fn build_folder() -> PathBuf {
+    let executable = std::env::current_exe().unwrap();
+    executable.ancestors().nth(2).unwrap().to_owned()
+}
+
+fn built(name: &str) -> PathBuf {
+    let path = build_folder().join(name);
+    assert!(
+        path.exists(),
+        "{} is missing: run cargo build --workspace first",
+        path.display()
+    );
+    path
+}
+
+#[test]
+fn the_lines_that_send_and_receive_work_as_pasted() {
+    built("libgstrswebrtc.so");
+    let lines = lines();
+    let send = lines
+        .iter()
+        .find(|line| line.contains("webrtcsink name=ws meta="))
+        .expect("a line that sends");
+    let receive: Vec<_> = lines.iter().filter(|line| line.contains("ID")).collect();
+    assert!(receive.len() >= 2, "lines that receive: {receive:?}");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/pasted-lines.sh");
+    let output = Command::new(script)
+        .arg(built("gst-webrtc-signalling-server"))
+        .arg(send)
+        .args(&receive)
+        .env("GST_PLUGIN_PATH", build_folder())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}");
+    let shown = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(
+        shown
+            .lines()
+            .filter(|line| line.starts_with("pictures: "))
+            .count(),
+        receive.len(),
+        "{shown}{text}"
+    );
+}
