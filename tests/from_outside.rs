@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-//! The README's launch lines, run as they stand there.
+//! The built plugin, loaded from its file by other programs: the README's launch lines as they stand there, Python.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -58,4 +58,18 @@ fn the_lines_that_send_and_receive_work_as_pasted() {
         receive.len(),
         "{shown}{text}"
     );
+}
+
+#[test]
+fn a_signaller_can_be_written_in_python() {
+    built("libgstrswebrtc.so");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/signaller.py");
+    let output = Command::new(script)
+        .env("GST_PLUGIN_PATH", build_folder())
+        .output()
+        .unwrap();
+    let text =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("end session"), "the session's end is told: {text}");
 }
