@@ -119,17 +119,16 @@ fn pictures_shrink_with_the_bitrate_and_grow_again() {
     wait_for("the full size", || size() == Some((960, 720)));
     viewer.attachment().set_target(Bitrate::from_kbps(400));
     wait_for("a smaller picture", || size() == Some((480, 360)));
-    let lowered = rig.pool.snapshot()[0].mitigation;
-    assert_eq!(
-        lowered,
-        Mitigation {
-            downscaled: true,
-            downsampled: true
-        }
-    );
+    let both = Mitigation {
+        downscaled: true,
+        downsampled: true,
+    };
+    wait_for("the report", || rig.pool.snapshot()[0].mitigation == both);
     viewer.attachment().set_target(Bitrate::from_kbps(4000));
     wait_for("the full size again", || size() == Some((960, 720)));
-    assert_eq!(rig.pool.snapshot()[0].mitigation, Mitigation::default());
+    wait_for("the report", || {
+        rig.pool.snapshot()[0].mitigation == Mitigation::default()
+    });
 }
 
 #[test]
