@@ -168,4 +168,43 @@ mod tests {
         repeat_headers(&encoder);
         assert_eq!(extra_controls_bitrate(&encoder), None);
     }
+
+    #[test]
+    fn probes_of_quirks_let_everything_pass() {
+        gst::init().unwrap();
+        let pipeline = gst::parse::launch(
+            "videotestsrc num-buffers=5 ! video/x-raw,format=NV12,width=64,height=48 ! identity name=encoder \
+             ! appsink name=out sync=false",
+        );
+        let pipeline = pipeline.unwrap().downcast::<gst::Pipeline>().unwrap();
+        let encoder = pipeline.by_name("encoder").unwrap();
+        install(&encoder, Quirk::VideoMeta);
+        let out = pipeline
+            .by_name("out")
+            .unwrap()
+            .downcast::<gst_app::AppSink>()
+            .unwrap();
+        pipeline.set_state(gst::State::Playing).unwrap();
+        for _ in 0..5 {
+            let sample = out.pull_sample().unwrap();
+            let meta = sample
+                .buffer()
+                .and_then(|buffer| buffer.meta::<gst_video::VideoMeta>());
+            assert_eq!(meta.map(|meta| (meta.width(), meta.height())), Some((64, 48)));
+        }
+        pipeline.set_state(gst::State::Null).unwrap();
+    }
+
+    #[test]
+    fn requests_before_the_first_buffer_are_not_turned_into_actions() {
+        gst::init().unwrap();
+        // Identity has no such action: emitting it would panic.
+        let encoder = gst::ElementFactory::make("identity").build().unwrap();
+        install(&encoder, Quirk::ForceIdr);
+        let pad = encoder.static_pad("src").unwrap();
+        pad.set_active(true).unwrap();
+        let request = gst_video::UpstreamForceKeyUnitEvent::builder().build();
+        pad.send_event(request);
+        pad.send_event(gst::event::Reconfigure::new());
+    }
 }

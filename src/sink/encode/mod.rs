@@ -10,7 +10,7 @@
 //! - `keyframes`: pure; how requests of many consumers become few key frames.
 //! - `candidates`, `meter`, `mitigation`: pure; which encoder next, what left it, size and rate that suit a bitrate.
 //! - `chain`, `convert`: the elements. `pipeline`, `branch`: one running branch. `tap`: one consumer's end of it.
-//! - `worker`: the one thread of a pool. `registry`, `lifecycle`: what it does. `state`: what all threads share.
+//! - `worker`: the one thread of a pool. `registry`, `grouping`, `lifecycle`: what it does. `state`: what all threads share.
 //!
 //! A frame crosses two threads: the one that pushes input, and the branch's own, which encodes and hands the result
 //! to every consumer's appsrc.
@@ -21,6 +21,7 @@ mod branch;
 mod candidates;
 pub(super) mod chain;
 mod convert;
+mod grouping;
 mod host;
 mod keyframes;
 mod keysource;

@@ -214,8 +214,8 @@ impl Drop for Inner {
     }
 }
 
-/// A consumer's hold on the encoded form of one stream. Dropping it lets go: nothing is pushed any more when that
-/// returns, and the last one out stops the branch.
+/// A consumer's hold on the encoded form of one stream. Dropping it lets go: no new sample is pushed when that returns,
+/// and the last one out stops the branch.
 pub(crate) struct Attachment {
     tap: Arc<Tap>,
     shared: Arc<Shared>,

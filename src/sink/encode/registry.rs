@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: MPL-2.0
-//! What the worker does: places consumers on branches, and keeps the branches that are needed.
+//! What the worker does at each command: consumers come and go, inputs change, encoders fail.
 //!
-//! Decisions come from `sharing`; starting and stopping is `lifecycle`. All methods run on the worker.
+//! Placing consumers on branches is `grouping`; starting and stopping is `lifecycle`. All methods run on the worker.
 
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
-use std::time::{Duration, Instant};
-
-use congestion::units::Bitrate;
+use std::time::Instant;
 
 use super::branch::{Branch, BranchKey};
-use super::candidates::Candidates;
-use super::lifecycle::{self, Starter};
-use super::sharing::{Group, Rule, Sharing};
+use super::lifecycle;
+use super::sharing::Sharing;
 use super::state::{Member, Shared};
 use super::tap::{MemberId, Tap};
 use super::worker::Command;
@@ -21,17 +18,19 @@ use crate::codec::{self, Codec, MediaKind};
 
 /// See the module.
 pub(super) struct Registry {
-    shared: Arc<Shared>,
-    commands: Sender<Command>,
-    keys: Vec<SharedKey>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) commands: Sender<Command>,
+    pub(super) keys: Vec<SharedKey>,
 }
 
 /// Members that could share, and the memory of the decision who does.
-struct SharedKey {
-    key: BranchKey,
-    sharing: Sharing,
+pub(super) struct SharedKey {
+    /// What they have in common.
+    pub(super) key: BranchKey,
+    /// Who waits to move, and since when.
+    pub(super) sharing: Sharing,
     /// A branch could not be started: none is added before this.
-    frozen_until: Option<Instant>,
+    pub(super) frozen_until: Option<Instant>,
 }
 
 impl Registry {
@@ -67,7 +66,12 @@ impl Registry {
             branch: None,
         };
         self.shared.state().members.insert(id, member);
-        let result = self.regroup(&key);
+        let mut result = self.regroup(&key);
+        let has_branches = !self.shared.state().branches_of(&key).is_empty();
+        if result.is_err() && has_branches {
+            // No further encoder is to be had: the newcomer shares with those who have one.
+            result = self.regroup(&key);
+        }
         if self.shared.branch_of(id).is_some() {
             return Ok(tap);
         }
@@ -276,166 +280,6 @@ impl Registry {
         Ok(wanted)
     }
 
-    /// Regroups, and forgets a key that nobody has any more.
-    fn settle(&mut self, key: &BranchKey) {
-        // Those who are there keep their branch when another one cannot be had.
-        let _ = self.regroup(key);
-        let has_members = !self.shared.state().sharers(key).is_empty();
-        self.keys.retain(|shared| shared.key != *key || has_members);
-    }
-
-    fn regroup(&mut self, key: &BranchKey) -> Result<(), BranchError> {
-        let mut result = Ok(());
-        for group in self.plan(key) {
-            match self.branch_for(key, &group) {
-                Ok(branch) => self.place(&branch, &group),
-                Err(error) => {
-                    self.freeze(key);
-                    result = Err(error);
-                }
-            }
-        }
-        self.retire_useless(key);
-        result
-    }
-
-    fn plan(&mut self, key: &BranchKey) -> Vec<Group> {
-        let now = Instant::now();
-        let (members, branches) = {
-            let state = self.shared.state();
-            (state.sharers(key), state.branches_of(key))
-        };
-        let rates = branches
-            .iter()
-            .map(|branch| (branch.id(), branch.running().rate))
-            .collect();
-        let rule = self.rule(key);
-        let Some(shared) = self.keys.iter_mut().find(|shared| shared.key == *key) else {
-            return Vec::new();
-        };
-        let rule = match shared.frozen_until {
-            Some(until) if now < until && !branches.is_empty() => Rule::ByTarget(branches.len()),
-            _ => rule,
-        };
-        shared.sharing.plan(now, rule, &members, &rates)
-    }
-
-    /// Only a video encoder of ours depends on targets.
-    fn rule(&self, key: &BranchKey) -> Rule {
-        let is_encoded = self
-            .shared
-            .input_caps(&key.stream)
-            .is_some_and(|caps| !codec::caps::is_raw(&caps));
-        if is_encoded || key.codec.is_raw_payload() {
-            return Rule::Together;
-        }
-        match self.shared.host.encode_settings().max_encoders {
-            0 => Rule::Apart,
-            _ if key.codec.media() == MediaKind::Audio => Rule::Together,
-            most => Rule::ByTarget(usize::try_from(most).unwrap_or(usize::MAX)),
-        }
-    }
-
-    fn freeze(&mut self, key: &BranchKey) {
-        if let Some(shared) = self.keys.iter_mut().find(|shared| shared.key == *key) {
-            shared.frozen_until = Some(Instant::now() + FREEZE);
-        }
-    }
-
-    /// The branch that a group goes on with, started when it is new.
-    fn branch_for(&self, key: &BranchKey, group: &Group) -> Result<Arc<Branch>, BranchError> {
-        let (id, cause) = {
-            let mut state = self.shared.state();
-            let running = group.branch.and_then(|id| state.branches.get(&id).cloned());
-            if let Some(branch) = running {
-                return Ok(branch);
-            }
-            let newcomer = |id: &&MemberId| {
-                state
-                    .members
-                    .get(id)
-                    .is_some_and(|member| member.branch.is_none())
-            };
-            let cause = group.members.iter().find(newcomer).or(group.members.first());
-            let cause = cause
-                .and_then(|id| state.members.get(id))
-                .map(|member| member.tap.consumer_id().to_owned());
-            (BranchId(state.next_id()), cause.unwrap_or_default())
-        };
-        let candidates = self.candidates(key);
-        let branch = Branch::new(id, key.clone(), cause, group.rate, candidates);
-        self.starter().start(&branch)?;
-        self.shared.state().branches.insert(id, branch.clone());
-        Ok(branch)
-    }
-
-    fn candidates(&self, key: &BranchKey) -> Candidates<Option<gst::ElementFactory>> {
-        let is_raw = self
-            .shared
-            .input_caps(&key.stream)
-            .is_some_and(|caps| codec::caps::is_raw(&caps));
-        if is_raw && !key.codec.is_raw_payload() {
-            Candidates::new(
-                self.shared
-                    .catalogue
-                    .encoders(key.codec)
-                    .iter()
-                    .cloned()
-                    .map(Some),
-            )
-        } else {
-            Candidates::new([None])
-        }
-    }
-
-    fn starter(&self) -> Starter<'_> {
-        Starter {
-            shared: &self.shared,
-            commands: &self.commands,
-        }
-    }
-
-    fn place(&self, branch: &Arc<Branch>, group: &Group) {
-        for id in &group.members {
-            let moved = {
-                let mut state = self.shared.state();
-                let member = state
-                    .members
-                    .get_mut(id)
-                    .filter(|member| member.branch != Some(branch.id()));
-                member.map(|member| {
-                    member.branch = Some(branch.id());
-                    member.tap.clone()
-                })
-            };
-            if let Some(tap) = moved {
-                tap.set_latency(branch.latency());
-                branch.add_tap(tap.clone());
-                tap.move_to(branch.id(), branch.keys().clone());
-            }
-        }
-        self.set_rate(branch, group.rate);
-    }
-
-    fn set_rate(&self, branch: &Branch, rate: Bitrate) {
-        let before = std::mem::replace(&mut branch.running().rate, rate);
-        if before != rate {
-            lifecycle::apply_rate(&self.shared, branch);
-        }
-    }
-
-    /// Stops branches that nobody belongs to and nobody is still fed by.
-    fn retire_useless(&self, key: &BranchKey) {
-        let useless: Vec<_> = {
-            let state = self.shared.state();
-            let is_useless = |branch: &Arc<Branch>| state.members_of(branch.id()).is_empty();
-            state.branches_of(key).into_iter().filter(is_useless).collect()
-        };
-        for branch in useless.iter().filter(|branch| branch.taps().is_empty()) {
-            self.remove_branch(branch);
-        }
-    }
-
     fn restart(&mut self, branch: &Arc<Branch>) {
         lifecycle::stop(&self.shared, branch);
         for tap in branch.taps().values() {
@@ -487,7 +331,8 @@ impl Registry {
             .map(|member| member.tap.session_id().to_owned())
     }
 
-    fn remove_branch(&self, branch: &Arc<Branch>) {
+    /// Stops a branch; those it feeds wait for another.
+    pub(super) fn remove_branch(&self, branch: &Arc<Branch>) {
         self.shared.state().branches.remove(&branch.id());
         for tap in branch.taps().values() {
             tap.gone(branch.id());
@@ -503,9 +348,6 @@ fn can_leave_as(caps: &gst::Caps, codec: Codec) -> bool {
     }
     Codec::of_encoded_caps(caps) == Some(codec)
 }
-
-/// An encoder that could not be had, such as the fourth on hardware with three, is not asked for again so soon.
-const FREEZE: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {

@@ -72,6 +72,19 @@ breaking_encoder!(breaks_later, "TestBreaksLater", |breaker, _| {
     Ok(())
 });
 
+breaking_encoder!(only_one, "TestOnlyOne", |_, change| {
+    use std::sync::atomic::AtomicBool;
+    static IS_TAKEN: AtomicBool = AtomicBool::new(false);
+    match change {
+        gst::StateChange::ReadyToPaused if IS_TAKEN.swap(true, Ordering::SeqCst) => {
+            return Err(gst::StateChangeError);
+        }
+        gst::StateChange::PausedToReady => IS_TAKEN.store(false, Ordering::SeqCst),
+        _ => {}
+    }
+    Ok(())
+});
+
 fn fill(bin: &gst::Bin) {
     let breaker = gst::ElementFactory::make("identity")
         .name("breaker")
@@ -111,6 +124,7 @@ fn with_encoders(names: &[&str]) -> Catalogue {
         for (name, of_type) in [
             ("testneverstarts", never_starts::Encoder::static_type()),
             ("testbreaksatonce", breaks_at_once::Encoder::static_type()),
+            ("testonlyone", only_one::Encoder::static_type()),
             ("testbreakslater", breaks_later::Encoder::static_type()),
         ] {
             gst::Element::register(None, name, gst::Rank::NONE, of_type).unwrap();
@@ -220,4 +234,20 @@ fn garbage_for_encoded_input_ends_in_a_failure_not_a_panic() {
     wait_for("some garbage", || rig.pushed.lock().unwrap().len() > start + 20);
     assert_eq!(viewer.key_count(), 0);
     assert!(catalogue().can_pay(Codec::H264));
+}
+
+#[test]
+fn where_one_encoder_is_all_there_is_everyone_shares_it() {
+    let rig = Rig::with_catalogue(with_encoders(&["testonlyone"]), VIDEO);
+    let fast = rig.viewer("a", Codec::Vp8, 3000);
+    let slow = rig.viewer("b", Codec::Vp8, 300);
+    for viewer in [&fast, &slow] {
+        viewer.wait_more(10);
+        viewer.assert_complete(&rig);
+    }
+    assert_eq!(rig.grouping(), [["a", "b"]]);
+    fast.attachment().set_target(Bitrate::from_kbps(9000));
+    fast.wait_more(10);
+    assert_eq!(rig.grouping(), [["a", "b"]]);
+    assert!(rig.host.failures.lock().unwrap().is_empty());
 }

@@ -327,6 +327,7 @@ impl Drop for Rig {
 struct Seen {
     pts: u64,
     is_key: bool,
+    size: usize,
     caps: gst::Caps,
 }
 
@@ -358,6 +359,7 @@ impl Viewer {
                 write.lock().unwrap().push(Seen {
                     pts: buffer.pts().unwrap().nseconds(),
                     is_key: !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT),
+                    size: buffer.size(),
                     caps: sample.caps_owned().unwrap(),
                 });
                 Ok(gst::FlowSuccess::Ok)
