@@ -11,6 +11,7 @@
 //! - `net`: connections. `embedded`: the servers a sink can run itself.
 //! - [`gst_ext`], [`runtime`], [`error`], [`end_reason`]: small ground everything stands on.
 
+mod bwe;
 mod codec;
 mod datachannel;
 mod elements;

@@ -23,6 +23,13 @@ pub(super) fn protect(transceiver: &WebRTCRTPTransceiver, kind: MediaKind, setti
     }
 }
 
+/// Sets the share of a stream that is redundancy, in percent.
+pub(super) fn set_fec_percentage(transceiver: &WebRTCRTPTransceiver, percentage: u32) {
+    if fec_percentage(transceiver) != percentage {
+        transceiver.set_property("fec-percentage", percentage);
+    }
+}
+
 /// The share of a stream that is redundancy now, in percent.
 pub(super) fn fec_percentage(transceiver: &WebRTCRTPTransceiver) -> u32 {
     transceiver.property("fec-percentage")

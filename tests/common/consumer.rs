@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use gst::glib;
 use gst::prelude::*;
 use gst_webrtc::{WebRTCDataChannel, WebRTCPeerConnectionState, WebRTCSDPType, WebRTCSessionDescription};
+use testkit::relay::{Link, Side};
 
 use super::loopback::{Loopback, Sent, reparsed};
 use super::wait_until;
@@ -70,6 +71,8 @@ pub struct Options {
     pub offers: bool,
     /// Ask for retransmission, and lose every so many packets on the way.
     pub loses_every: Option<u64>,
+    /// Connect through this link, at its right side, and ask for retransmission and feedback.
+    pub link: Option<&'static Link>,
 }
 
 impl Consumer {
@@ -131,7 +134,8 @@ impl Consumer {
                 }
             }
             Sent::Candidate(index, candidate) => {
-                if let Some(webrtcbin) = webrtcbin.upgrade() {
+                let relayed = relayed(candidate, Side::Left, options);
+                if let (Some(webrtcbin), Some(candidate)) = (webrtcbin.upgrade(), relayed) {
                     webrtcbin.emit_by_name::<()>("add-ice-candidate", &[&index, &candidate]);
                 }
             }
@@ -139,8 +143,13 @@ impl Consumer {
         });
         let (signaller, id) = (self.signaller.clone(), self.id.clone());
         self.webrtcbin.connect("on-ice-candidate", false, move |values| {
-            let (index, candidate) = (values[1].get().expect("an index"), values[2].get().expect("text"));
-            signaller.receive(&id, Sent::Candidate(index, candidate));
+            let (index, candidate) = (
+                values[1].get().expect("an index"),
+                values[2].get::<String>().expect("text"),
+            );
+            if let Some(candidate) = relayed(candidate, Side::Right, options) {
+                signaller.receive(&id, Sent::Candidate(index, candidate));
+            }
             None
         });
     }
@@ -231,9 +240,17 @@ impl Drop for Consumer {
     }
 }
 
+/// The candidate of the peer at `side` as the other one gets it; none where it would pass the link by.
+fn relayed(candidate: String, side: Side, options: Options) -> Option<String> {
+    match options.link {
+        None => Some(candidate),
+        Some(link) => testkit::candidate::rewrite(&candidate, |address| link.relay(side, address)),
+    }
+}
+
 /// Where packets get lost: at the ends of the ICE agent.
 fn watch_network(webrtcbin: &gst::Element, seen: &Arc<Seen>, options: Options) {
-    if options.loses_every.is_some() || options.video_codec.is_some() {
+    if options.loses_every.is_some() || options.video_codec.is_some() || options.link.is_some() {
         webrtcbin.connect("on-new-transceiver", false, move |values| {
             let transceiver = values[1]
                 .get::<gst_webrtc::WebRTCRTPTransceiver>()
@@ -342,7 +359,7 @@ fn insist(transceiver: &gst_webrtc::WebRTCRTPTransceiver, options: Options) {
         .field("rtcp-fb-transport-cc", true)
         .field("extmap-1", TWCC)
         .build();
-    transceiver.set_property("do-nack", options.loses_every.is_some());
+    transceiver.set_property("do-nack", options.loses_every.is_some() || options.link.is_some());
     transceiver.set_property("codec-preferences", caps);
 }
 

@@ -8,7 +8,7 @@ use crate::sink::session::Session;
 use crate::sink::signals;
 
 /// Spreads what the consumer's network allows over its video streams; the application may change the shares.
-pub(in crate::sink) fn apply(session: &Session, estimate: Bitrate) {
+pub(super) fn apply(session: &Session, estimate: Bitrate) {
     let Some(sink) = session.sink() else { return };
     let outlets: Vec<_> = session
         .view()

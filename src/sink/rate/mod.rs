@@ -4,13 +4,14 @@
 //! Owns the first target and the step from an estimate to encoders. Estimating belongs to the congestion controller.
 
 mod apply;
+mod control;
 
 use congestion::units::Bitrate;
 
 use super::WebRTCSinkCongestionControl;
 use super::settings::Settings;
 
-pub(super) use apply::apply;
+pub(super) use control::Control;
 
 /// What each video stream of a new consumer gets before anything is known about its network.
 pub(super) fn initial_target(settings: &Settings) -> Bitrate {

@@ -15,6 +15,7 @@ use super::{Input, release};
 use crate::end_reason::EndReason;
 use crate::gst_ext::promise;
 use crate::sink::imp::CAT;
+use crate::sink::rate;
 
 /// Runs a session from its request to its end.
 pub(super) async fn run(
@@ -88,7 +89,10 @@ async fn watch_statistics(session: &Arc<Session>) -> Infallible {
             .flatten();
         let Some(webrtcbin) = webrtcbin else { continue };
         match promise::get_stats(&webrtcbin).await {
-            Ok(stats) => session.view().stats = Some(stats),
+            Ok(stats) => {
+                rate::Control::observe(session, &stats);
+                session.view().stats = Some(stats);
+            }
             Err(error) => gst::debug!(CAT, "session {}: {error}", session.id()),
         }
     }

@@ -24,7 +24,7 @@ use crate::runtime;
 use crate::sink::encode::StreamId;
 use crate::sink::imp::CAT;
 use crate::sink::settings::Settings;
-use crate::sink::{BaseWebRTCSink, WebRTCSinkError, signals};
+use crate::sink::{BaseWebRTCSink, WebRTCSinkError, rate, signals};
 
 /// One consumer of a sink.
 pub(in crate::sink) struct Session {
@@ -70,6 +70,8 @@ pub(in crate::sink) struct View {
     pub(in crate::sink) control: Option<WebRTCDataChannel>,
     /// webrtcbin's statistics as they were last read.
     pub(in crate::sink) stats: Option<gst::Structure>,
+    /// What decides how much may be sent, unless nothing does.
+    pub(in crate::sink) control_of_rate: Option<Arc<rate::Control>>,
     /// How long it took from the request to being connected.
     pub(in crate::sink) connect_time: Option<Duration>,
     /// What was last told about each stream, so that nothing is told twice in a row.

@@ -108,6 +108,11 @@ impl Outlet {
         &self.attachment
     }
 
+    /// Sets the share of the stream that is redundancy, in percent.
+    pub(in crate::sink) fn set_fec_percentage(&self, percentage: u32) {
+        loss::set_fec_percentage(&slots::transceiver(&self.pad), percentage);
+    }
+
     /// The share of the stream that is redundancy, in percent.
     pub(in crate::sink) fn fec_percentage(&self) -> u32 {
         loss::fec_percentage(&slots::transceiver(&self.pad))

@@ -15,6 +15,7 @@ use super::machine::Fact;
 use crate::end_reason::{EndReason, SessionEndReason};
 use crate::runtime;
 use crate::sink::imp::CAT;
+use crate::sink::rate;
 use crate::webrtcbin::fingerprint::{self, Verdict};
 use crate::webrtcbin::{self, Config};
 
@@ -42,6 +43,7 @@ pub(super) fn prepare(
     watch_bus(session);
     watch_connection(session, &webrtcbin);
     watch_packets(session, &webrtcbin);
+    rate::Control::install(session, &webrtcbin);
     start(session, gst::State::Ready)?;
     Ok(webrtcbin)
 }

@@ -1,0 +1,466 @@
+// SPDX-License-Identifier: MPL-2.0
+//! Packets in, packets out at their time: the pacer, the controller and the history of one session together.
+//!
+//! A plain value driven with times, without threads and pads. Padding and retransmissions share an SSRC, so the
+//! sequence numbers of that SSRC are given out here.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use congestion::pacer::{Class, Overflow, Pacer, Step};
+use congestion::units::{Bitrate, DataSize, Timestamp};
+use congestion::{Controller, Estimate, Limits, PacketReport, ProbeId, ReceiverReport, SentHistory, TICK};
+
+use super::packet::{self, Header};
+use super::streams::{Repair, Streams};
+
+/// What a session's estimator believes, and what waits.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Snapshot {
+    /// The controller's view.
+    pub(crate) estimate: Estimate,
+    /// What waits in the pacer.
+    pub(crate) backlog: DataSize,
+    /// What retransmissions took over the last second or so.
+    pub(crate) retransmissions: Bitrate,
+    /// What audio took.
+    pub(crate) audio: Bitrate,
+    /// Whether the receiver sends transport-wide feedback.
+    pub(crate) has_feedback: bool,
+}
+
+/// What to do next.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// This leaves now.
+    Send(gst::Buffer),
+    /// Nothing until then, unless something is pushed.
+    Wait(Timestamp),
+    /// Nothing until something is pushed.
+    Idle,
+}
+
+#[derive(Debug)]
+pub(super) struct Engine {
+    pacer: Pacer<Packet>,
+    controller: Box<dyn Controller>,
+    history: SentHistory,
+    streams: Streams,
+    /// The header padding is made from, of the last packet of a stream with retransmissions.
+    template: Option<(Vec<u8>, Repair)>,
+    /// The next sequence number by SSRC of retransmissions.
+    next_sequence: BTreeMap<u32, u16>,
+    retransmissions: Meter,
+    audio: Meter,
+    ticked: Option<Timestamp>,
+    sent: Option<Timestamp>,
+    has_feedback: bool,
+}
+
+/// A packet that waits.
+#[derive(Debug)]
+struct Packet {
+    buffer: gst::Buffer,
+    class: Class,
+    header: Option<Header>,
+}
+
+impl Engine {
+    pub(super) fn new(controller: Box<dyn Controller>, streams: Streams) -> Self {
+        let rate = controller.estimate().target;
+        let mut pacer = Pacer::new(rate);
+        pacer.padding_unavailable();
+        Self {
+            pacer,
+            controller,
+            history: SentHistory::default(),
+            streams,
+            template: None,
+            next_sequence: BTreeMap::new(),
+            retransmissions: Meter::default(),
+            audio: Meter::default(),
+            ticked: None,
+            sent: None,
+            has_feedback: false,
+        }
+    }
+
+    /// Queues a packet.
+    ///
+    /// # Errors
+    /// When video waited for too long: it was dropped, and needs a key frame.
+    pub(super) fn push(&mut self, now: Timestamp, buffer: gst::Buffer) -> Result<(), Overflow> {
+        let header = buffer
+            .map_readable()
+            .ok()
+            .and_then(|bytes| Header::parse(&bytes, self.streams.twcc_id));
+        let class = header.map_or(Class::Video, |header| self.streams.class(header.payload_type));
+        let size = wire_size(buffer.size());
+        self.pacer.push(
+            now,
+            class,
+            size,
+            Packet {
+                buffer,
+                class,
+                header,
+            },
+        )
+    }
+
+    /// What to do now; to be called again after whatever it says.
+    pub(super) fn poll(&mut self, now: Timestamp) -> Next {
+        let tick = self.tick(now);
+        match self.pacer.poll(now) {
+            Step::Send(packet, probe) => Next::Send(self.send(now, packet, probe)),
+            Step::Pad(size, probe) => match self.pad(now, size, probe) {
+                Some(buffer) => Next::Send(buffer),
+                None => {
+                    self.pacer.padding_unavailable();
+                    self.poll(now)
+                }
+            },
+            Step::Wait(until) => Next::Wait(tick.map_or(until, |tick| tick.min(until))),
+            Step::Idle => tick.map_or(Next::Idle, Next::Wait),
+        }
+    }
+
+    /// A transport-wide report.
+    pub(super) fn on_feedback(&mut self, now: Timestamp, reports: &[PacketReport]) {
+        self.has_feedback = true;
+        let feedback = self.history.join(reports);
+        self.controller.on_feedback(now, &feedback);
+        self.apply(now);
+    }
+
+    /// A receiver report.
+    pub(super) fn on_receiver_report(&mut self, now: Timestamp, report: &ReceiverReport) {
+        self.controller.on_receiver_report(now, report);
+        self.apply(now);
+    }
+
+    /// The receiver named a maximum.
+    pub(super) fn on_remb(&mut self, now: Timestamp, maximum: Bitrate) {
+        self.controller.on_remb(now, maximum);
+        self.apply(now);
+    }
+
+    pub(super) fn set_limits(&mut self, now: Timestamp, limits: Limits) {
+        self.controller.set_limits(limits);
+        self.apply(now);
+    }
+
+    pub(super) fn set_streams(&mut self, streams: Streams) {
+        self.streams = streams;
+        self.template = None;
+    }
+
+    /// Drops what waits.
+    pub(super) fn clear(&mut self) {
+        self.pacer.clear();
+    }
+
+    /// Whether nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.pacer.is_empty()
+    }
+
+    pub(super) fn snapshot(&self, now: Timestamp) -> Snapshot {
+        Snapshot {
+            estimate: self.controller.estimate(),
+            backlog: self.pacer.queued(),
+            retransmissions: self.retransmissions.rate(now),
+            audio: self.audio.rate(now),
+            has_feedback: self.has_feedback,
+        }
+    }
+
+    /// Lets time pass for the controller. Returns when it should next; `None` while nothing is sent.
+    fn tick(&mut self, now: Timestamp) -> Option<Timestamp> {
+        self.sent.filter(|&sent| now - sent < ACTIVE)?;
+        let due = self.ticked.map(|last| last + TICK);
+        if let Some(due) = due.filter(|&due| due > now) {
+            return Some(due);
+        }
+        self.ticked = Some(now);
+        self.controller.on_time(now);
+        if let Some(cluster) = self.controller.poll_probe(now) {
+            self.pacer.probe(cluster);
+        }
+        self.apply(now);
+        Some(now + TICK)
+    }
+
+    fn apply(&mut self, now: Timestamp) {
+        self.pacer.set_rate(now, self.controller.estimate().target);
+    }
+
+    fn send(&mut self, now: Timestamp, packet: Packet, probe: Option<ProbeId>) -> gst::Buffer {
+        let Packet {
+            mut buffer,
+            class,
+            header,
+        } = packet;
+        self.sent = Some(now);
+        let size = wire_size(buffer.size());
+        match class {
+            Class::Audio => self.audio.add(now, size),
+            Class::Retransmission => self.retransmissions.add(now, size),
+            Class::Video => {}
+        }
+        let Some(header) = header else { return buffer };
+        if class == Class::Retransmission {
+            self.renumber(&mut buffer, &header);
+        } else {
+            self.remember_header(&buffer, &header);
+        }
+        if header.has_twcc {
+            self.account(now, size, probe);
+        }
+        buffer
+    }
+
+    /// The history counts just what the RTP session counts: packets with room for a transport-wide number.
+    fn account(&mut self, now: Timestamp, size: DataSize, probe: Option<ProbeId>) {
+        let packet = self.history.sent(now, size, probe);
+        self.controller.on_packet_sent(&packet);
+    }
+
+    /// A retransmission's number within its own stream, where padding takes numbers too.
+    fn renumber(&mut self, buffer: &mut gst::Buffer, header: &Header) {
+        let sequence = self.take_sequence(header.ssrc, header.sequence);
+        if sequence != header.sequence
+            && let Ok(mut bytes) = buffer.make_mut().map_writable()
+        {
+            packet::set_sequence(&mut bytes, sequence);
+        }
+    }
+
+    fn take_sequence(&mut self, ssrc: u32, first: u16) -> u16 {
+        let next = self.next_sequence.entry(ssrc).or_insert(first);
+        let sequence = *next;
+        *next = next.wrapping_add(1);
+        sequence
+    }
+
+    fn remember_header(&mut self, buffer: &gst::Buffer, header: &Header) {
+        let Some(repair) = self.streams.repair_of(header.ssrc).filter(|_| header.has_twcc) else {
+            return;
+        };
+        let Ok(bytes) = buffer.map_readable() else { return };
+        if self.template.is_none() {
+            self.pacer.padding_available();
+        }
+        let mut template = self
+            .template
+            .take()
+            .map(|(template, _)| template)
+            .unwrap_or_default();
+        template.clear();
+        template.extend_from_slice(&bytes[..header.length]);
+        self.template = Some((template, repair));
+    }
+
+    fn pad(&mut self, now: Timestamp, size: DataSize, probe: ProbeId) -> Option<gst::Buffer> {
+        let (_, repair) = self.template.as_ref()?;
+        let sequence = self.take_sequence(repair.ssrc, FIRST_SEQUENCE);
+        let (template, repair) = self.template.as_ref()?;
+        let payload = usize::try_from(size.bytes()).ok()?.saturating_sub(OVERHEAD);
+        let bytes = packet::padding(template, *repair, sequence, payload);
+        self.sent = Some(now);
+        self.account(now, wire_size(bytes.len()), Some(probe));
+        Some(gst::Buffer::from_mut_slice(bytes))
+    }
+}
+
+/// A rate over about the last second.
+#[derive(Debug, Default)]
+struct Meter {
+    since: Option<Timestamp>,
+    size: DataSize,
+    rate: Bitrate,
+}
+
+impl Meter {
+    fn add(&mut self, now: Timestamp, size: DataSize) {
+        let since = *self.since.get_or_insert(now);
+        if now - since >= METERED {
+            self.rate = self.size / (now - since);
+            (self.since, self.size) = (Some(now), DataSize::ZERO);
+        }
+        self.size += size;
+    }
+
+    /// What was added lately, nothing after a silence.
+    fn rate(&self, now: Timestamp) -> Bitrate {
+        let Some(since) = self.since else {
+            return Bitrate::ZERO;
+        };
+        let elapsed = now - since;
+        if elapsed >= METERED {
+            self.size / elapsed
+        } else {
+            self.rate.max(self.size / METERED)
+        }
+    }
+}
+
+fn wire_size(bytes: usize) -> DataSize {
+    DataSize::from_bytes((bytes + OVERHEAD) as u64)
+}
+
+/// What the wire adds to an RTP packet: SRTP's tag of 10 bytes (RFC 5764, section 4.1.2), UDP 8, IPv4 20.
+const OVERHEAD: usize = 38;
+/// After this much silence time no longer passes for the controller, and the pacer's thread sleeps.
+const ACTIVE: Duration = Duration::from_secs(1);
+/// How long a rate is measured.
+const METERED: Duration = Duration::from_secs(1);
+/// Where padding starts counting when nothing was retransmitted before: far from the end of the number space, for
+/// SRTP's sake (RFC 3711, section 3.3.1 wants no early wrap).
+const FIRST_SEQUENCE: u16 = 1;
+
+#[cfg(test)]
+mod tests {
+    use congestion::Algorithm;
+
+    use super::super::packet::tests::packet;
+    use super::*;
+
+    const SDP: &str = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n\
+        m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=rtpmap:111 OPUS/48000/2\r\n\
+        m=video 9 UDP/TLS/RTP/SAVPF 96 97\r\na=rtpmap:96 VP8/90000\r\na=rtpmap:97 rtx/90000\r\n\
+        a=ssrc-group:FID 1000 2000\r\n\
+        a=extmap:5 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01\r\n";
+
+    fn engine() -> Engine {
+        gst::init().expect("GStreamer initialises");
+        let streams = Streams::from_description(
+            &gst_sdp::SDPMessage::parse_buffer(SDP.as_bytes()).expect("it is valid"),
+        );
+        let kbps = Bitrate::from_kbps;
+        let limits = Limits::new(kbps(100), kbps(4000), kbps(1000));
+        Engine::new(Algorithm::Gcc.controller(limits, Timestamp::ZERO), streams)
+    }
+
+    fn at(ms: u64) -> Timestamp {
+        Timestamp::from_millis(ms)
+    }
+
+    fn push(engine: &mut Engine, ms: u64, payload_type: u8, ssrc: u32, sequence: u16) {
+        let bytes = packet(payload_type, ssrc, sequence, 1000);
+        engine
+            .push(at(ms), gst::Buffer::from_mut_slice(bytes))
+            .expect("nothing is stale");
+    }
+
+    /// Headers of what leaves from `from` until `until`, in milliseconds.
+    fn drain(engine: &mut Engine, from: u64, until: u64) -> Vec<Header> {
+        let (mut now, mut sent) = (at(from), Vec::new());
+        while now <= at(until) {
+            match engine.poll(now) {
+                Next::Send(buffer) => {
+                    sent.push(Header::parse(&buffer.map_readable().unwrap(), Some(5)).expect("it is RTP"));
+                }
+                Next::Wait(next) => now = next,
+                Next::Idle => break,
+            }
+        }
+        sent
+    }
+
+    #[test]
+    fn audio_overtakes_video() {
+        let mut engine = engine();
+        (0..20).for_each(|n| push(&mut engine, 0, 96, 1000, n));
+        push(&mut engine, 0, 111, 5, 0);
+        let sent = drain(&mut engine, 0, 1000);
+        assert_eq!(sent[0].payload_type, 111);
+        let media = sent.iter().filter(|header| header.payload_type == 96);
+        assert!(media.map(|header| header.sequence).eq(0..20));
+        assert!(engine.snapshot(at(1000)).audio > Bitrate::ZERO);
+    }
+
+    #[test]
+    fn an_idle_engine_lets_its_thread_sleep() {
+        let mut engine = engine();
+        assert!(matches!(engine.poll(at(0)), Next::Idle));
+        push(&mut engine, 0, 96, 1000, 0);
+        drain(&mut engine, 0, 500);
+        assert!(
+            matches!(engine.poll(at(500)), Next::Wait(_)),
+            "the controller still wants time to pass"
+        );
+        assert!(matches!(engine.poll(at(3000)), Next::Idle));
+    }
+
+    #[test]
+    fn padding_and_retransmissions_share_one_numbering() {
+        let mut engine = engine();
+        for n in 0..40 {
+            push(&mut engine, n * 20, 96, 1000, n as u16);
+            if n % 4 == 1 {
+                push(&mut engine, n * 20, 97, 2000, 500 + n as u16);
+            }
+            drain(&mut engine, n * 20, n * 20 + 19);
+            let reports: Vec<_> = (0..engine.history.count())
+                .map(|n| PacketReport {
+                    sequence: n as u16,
+                    arrived: Some(at(5000 + n * 10)),
+                })
+                .collect();
+            engine.on_feedback(at(n * 20 + 19), &reports[..(n as usize).min(reports.len())]);
+        }
+        let all = drain(&mut engine, 800, 3000);
+        let numbers: Vec<_> = all
+            .iter()
+            .filter(|header| header.ssrc == 2000)
+            .map(|header| header.sequence)
+            .collect();
+        assert!(
+            numbers.windows(2).all(|pair| pair[1] == pair[0].wrapping_add(1)),
+            "{numbers:?}"
+        );
+        assert!(
+            engine.next_sequence[&2000] > 10,
+            "there was padding or retransmission"
+        );
+    }
+
+    #[test]
+    fn without_a_place_for_padding_probes_do_without() {
+        let mut engine = engine();
+        let mut bare = Streams::default();
+        bare.twcc_id = Some(5);
+        engine.set_streams(bare);
+        (0..5).for_each(|n| push(&mut engine, n * 30, 96, 1000, n as u16));
+        let sent = drain(&mut engine, 150, 2000);
+        assert_eq!(sent.len(), 5);
+    }
+
+    #[test]
+    fn packets_without_the_extension_are_not_counted() {
+        let mut engine = engine();
+        engine.set_streams(Streams::default());
+        push(&mut engine, 0, 96, 1000, 0);
+        drain(&mut engine, 0, 10);
+        assert_eq!(engine.history.count(), 0);
+    }
+
+    #[test]
+    fn what_is_no_rtp_passes_all_the_same() {
+        let mut engine = engine();
+        engine
+            .push(at(0), gst::Buffer::from_slice([1, 2, 3]))
+            .expect("nothing is stale");
+        assert!(matches!(engine.poll(at(0)), Next::Send(buffer) if buffer.size() == 3));
+    }
+
+    #[test]
+    fn a_meter_forgets_after_a_silence() {
+        let mut meter = Meter::default();
+        (0..30).for_each(|n| meter.add(at(n * 100), DataSize::from_bytes(1250)));
+        let rate = meter.rate(at(2900)).bps();
+        assert!((90_000..110_000).contains(&rate), "{rate}");
+        assert!(meter.rate(at(100_000)) < Bitrate::from_kbps(2));
+    }
+}

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: MPL-2.0
+//! RTP headers as bytes: what the pacer needs to know of a packet, and packets of padding (RFC 3550, section 5.1).
+
+use super::streams::Repair;
+
+/// What a header says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Header {
+    pub(super) payload_type: u8,
+    pub(super) ssrc: u32,
+    pub(super) sequence: u16,
+    /// Length with contributing sources and extension.
+    pub(super) length: usize,
+    /// Whether it has room for a transport-wide sequence number, which the RTP session fills in and counts.
+    pub(super) has_twcc: bool,
+}
+
+impl Header {
+    /// Reads a header; `twcc_id` is the extension to look for. `None` for what is no RTP packet.
+    pub(super) fn parse(packet: &[u8], twcc_id: Option<u8>) -> Option<Self> {
+        let (fixed, _) = packet.split_first_chunk::<FIXED_LENGTH>()?;
+        if fixed[0] >> 6 != VERSION {
+            return None;
+        }
+        let sources = usize::from(fixed[0] & 0x0f) * 4;
+        let after_sources = FIXED_LENGTH + sources;
+        let rest = packet.get(after_sources..)?;
+        let has_extension = fixed[0] & EXTENSION_BIT != 0;
+        let extension = if has_extension {
+            Some(Extension::parse(rest)?)
+        } else {
+            None
+        };
+        Some(Self {
+            payload_type: fixed[1] & 0x7f,
+            ssrc: u32::from_be_bytes([fixed[8], fixed[9], fixed[10], fixed[11]]),
+            sequence: u16::from_be_bytes([fixed[2], fixed[3]]),
+            length: after_sources + extension.as_ref().map_or(0, |extension| 4 + extension.data.len()),
+            has_twcc: twcc_id
+                .zip(extension)
+                .is_some_and(|(id, extension)| extension.contains(id)),
+        })
+    }
+}
+
+/// Gives a packet another sequence number.
+pub(super) fn set_sequence(packet: &mut [u8], sequence: u16) {
+    if let Some(field) = packet.get_mut(2..4) {
+        field.copy_from_slice(&sequence.to_be_bytes());
+    }
+}
+
+/// A packet of nothing but `size` bytes in all, as far as 255 bytes of padding go. The header, and with it the
+/// extensions that the session needs, is that of a packet of the stream it belongs to.
+pub(super) fn padding(header: &[u8], repair: Repair, sequence: u16, size: usize) -> Vec<u8> {
+    let amount = u8::try_from(size.saturating_sub(header.len()).max(1)).unwrap_or(u8::MAX);
+    let mut packet = header.to_vec();
+    packet.resize(header.len() + usize::from(amount), 0);
+    packet[0] |= PADDING_BIT;
+    // Without the marker: no frame ends here.
+    packet[1] = repair.payload_type & 0x7f;
+    set_sequence(&mut packet, sequence);
+    packet[8..12].copy_from_slice(&repair.ssrc.to_be_bytes());
+    if let Some(last) = packet.last_mut() {
+        *last = amount;
+    }
+    packet
+}
+
+struct Extension<'a> {
+    profile: u16,
+    data: &'a [u8],
+}
+
+impl<'a> Extension<'a> {
+    fn parse(bytes: &'a [u8]) -> Option<Self> {
+        let (&[p0, p1, l0, l1], rest) = bytes.split_first_chunk::<4>()?;
+        let length = usize::from(u16::from_be_bytes([l0, l1])) * 4;
+        Some(Self {
+            profile: u16::from_be_bytes([p0, p1]),
+            data: rest.get(..length)?,
+        })
+    }
+
+    /// Whether there is an element with this id, in either form (RFC 8285, sections 4.2 and 4.3).
+    fn contains(&self, id: u8) -> bool {
+        let mut rest = self.data;
+        while let [first, tail @ ..] = rest {
+            let (found, header, length) = match self.profile {
+                _ if *first == 0 => (0, 1, 0),
+                ONE_BYTE => (first >> 4, 1, usize::from(first & 0x0f) + 1),
+                profile if profile & 0xfff0 == TWO_BYTE => {
+                    (*first, 2, tail.first().copied().unwrap_or(0).into())
+                }
+                _ => return false,
+            };
+            if found == id {
+                return true;
+            }
+            rest = rest.get(header + length..).unwrap_or_default();
+        }
+        false
+    }
+}
+
+const FIXED_LENGTH: usize = 12;
+const VERSION: u8 = 2;
+const PADDING_BIT: u8 = 0x20;
+const EXTENSION_BIT: u8 = 0x10;
+const ONE_BYTE: u16 = 0xbede;
+const TWO_BYTE: u16 = 0x1000;
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A packet of `payload` bytes with a transport-wide extension of id 5.
+    pub(in crate::bwe) fn packet(payload_type: u8, ssrc: u32, sequence: u16, payload: usize) -> Vec<u8> {
+        let mut packet = vec![0x90, payload_type];
+        packet.extend(sequence.to_be_bytes());
+        packet.extend([0, 0, 0, 9]);
+        packet.extend(ssrc.to_be_bytes());
+        packet.extend([0xbe, 0xde, 0, 1, 0x51, 0, 0, 0]);
+        packet.resize(packet.len() + payload, 0xaa);
+        packet
+    }
+
+    #[test]
+    fn a_header_is_read_with_its_extension() {
+        let header = Header::parse(&packet(0x80 | 96, 7, 300, 10), Some(5)).unwrap();
+        let expected = Header {
+            payload_type: 96,
+            ssrc: 7,
+            sequence: 300,
+            length: 20,
+            has_twcc: true,
+        };
+        assert_eq!(header, expected);
+        assert!(!Header::parse(&packet(96, 7, 300, 10), Some(4)).unwrap().has_twcc);
+        assert!(!Header::parse(&packet(96, 7, 300, 10), None).unwrap().has_twcc);
+    }
+
+    #[test]
+    fn two_byte_extensions_are_searched_too() {
+        let mut bytes = packet(96, 7, 300, 0);
+        bytes.splice(12.., [0x10, 0, 0, 2, 3, 1, 0xff, 0, 20, 2, 0, 0]);
+        assert!(Header::parse(&bytes, Some(20)).unwrap().has_twcc);
+        assert!(!Header::parse(&bytes, Some(2)).unwrap().has_twcc);
+    }
+
+    #[test]
+    fn what_is_cut_short_is_no_packet() {
+        let whole = packet(96, 7, 300, 0);
+        for length in 0..whole.len() {
+            assert_eq!(Header::parse(&whole[..length], Some(5)), None, "{length} bytes");
+        }
+        assert_eq!(Header::parse(&[0; 40], Some(5)), None, "version 0");
+    }
+
+    #[test]
+    fn any_bytes_are_survived() {
+        proptest::proptest!(|(bytes: Vec<u8>, id: u8)| {
+            if let Some(header) = Header::parse(&bytes, Some(id)) {
+                proptest::prop_assert!(header.length <= bytes.len());
+            }
+        });
+    }
+
+    #[test]
+    fn padding_keeps_extensions_and_counts_itself() {
+        let template = packet(0x80 | 96, 7, 300, 0);
+        let padded = padding(
+            &template,
+            Repair {
+                ssrc: 9,
+                payload_type: 97,
+            },
+            12,
+            220,
+        );
+        assert_eq!((padded.len(), padded.last()), (220, Some(&200)));
+        assert_eq!(padded[0] & PADDING_BIT, PADDING_BIT);
+        let expected = Header {
+            payload_type: 97,
+            ssrc: 9,
+            sequence: 12,
+            length: 20,
+            has_twcc: true,
+        };
+        assert_eq!(Header::parse(&padded, Some(5)), Some(expected));
+        assert_eq!(
+            padding(
+                &template,
+                Repair {
+                    ssrc: 9,
+                    payload_type: 97
+                },
+                0,
+                5000
+            )
+            .len(),
+            275
+        );
+        assert_eq!(
+            padding(
+                &template,
+                Repair {
+                    ssrc: 9,
+                    payload_type: 97
+                },
+                0,
+                0
+            )
+            .len(),
+            21
+        );
+    }
+}

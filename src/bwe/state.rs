@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MPL-2.0
+//! The data behind an estimator's one lock: what runs, whether it flushes, what downstream said.
+
+use super::engine::Engine;
+use super::streams::Streams;
+
+/// Everything that changes while packets pass.
+pub(super) struct State {
+    /// While the source pad is active.
+    pub(super) engine: Option<Engine>,
+    pub(super) streams: Streams,
+    pub(super) is_flushing: bool,
+    /// The end of the stream, to follow what waits.
+    pub(super) end: Option<gst::Event>,
+    /// What downstream said last.
+    pub(super) flow: Result<gst::FlowSuccess, gst::FlowError>,
+    /// The estimate that was notified last, and whether packets waited.
+    pub(super) notified: (u32, bool),
+    pub(super) has_fallen_back: bool,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            engine: None,
+            streams: Streams::default(),
+            is_flushing: true,
+            end: None,
+            flow: Err(gst::FlowError::Flushing),
+            notified: (0, false),
+            has_fallen_back: false,
+        }
+    }
+}
+
+impl State {
+    /// Begins to refuse packets and drops what waits, or accepts them again.
+    pub(super) fn set_flushing(&mut self, is_flushing: bool) {
+        self.is_flushing = is_flushing;
+        self.flow = if is_flushing {
+            Err(gst::FlowError::Flushing)
+        } else {
+            Ok(gst::FlowSuccess::Ok)
+        };
+        if is_flushing {
+            self.end = None;
+            if let Some(engine) = &mut self.engine {
+                engine.clear();
+            }
+        }
+    }
+
+    /// Remembers what downstream said. A flush that came meanwhile stays.
+    pub(super) fn record(&mut self, flow: Result<gst::FlowSuccess, gst::FlowError>) {
+        if !self.is_flushing && self.flow.is_ok() {
+            self.flow = flow;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_estimator_takes_nothing() {
+        assert_eq!(State::default().flow, Err(gst::FlowError::Flushing));
+    }
+
+    #[test]
+    fn an_error_stays_until_a_flush_is_over() {
+        let mut state = State::default();
+        state.record(Ok(gst::FlowSuccess::Ok));
+        assert_eq!(state.flow, Err(gst::FlowError::Flushing), "it flushes");
+        state.set_flushing(false);
+        state.record(Err(gst::FlowError::Eos));
+        state.record(Ok(gst::FlowSuccess::Ok));
+        assert_eq!(state.flow, Err(gst::FlowError::Eos));
+        state.set_flushing(true);
+        state.set_flushing(false);
+        assert_eq!(state.flow, Ok(gst::FlowSuccess::Ok));
+    }
+}

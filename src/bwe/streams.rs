@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MPL-2.0
+//! What a session's description says about the packets that leave: which are audio, which are retransmissions, and
+//! where padding may go.
+//!
+//! Padding travels as a retransmission of nothing: on the SSRC and payload type of the video stream's
+//! retransmissions (RFC 4588), where it disturbs no decoder.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use congestion::pacer::Class;
+
+use crate::sdp::extmap;
+
+/// Payload types and SSRCs of a session.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Streams {
+    audio: BTreeSet<u8>,
+    retransmissions: BTreeSet<u8>,
+    repairs: BTreeMap<u32, Repair>,
+    /// Id of the header extension that carries transport-wide sequence numbers.
+    pub(super) twcc_id: Option<u8>,
+}
+
+/// Where the retransmissions of a stream go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Repair {
+    pub(super) ssrc: u32,
+    pub(super) payload_type: u8,
+}
+
+impl Streams {
+    /// Reads the local description.
+    pub(crate) fn from_description(sdp: &gst_sdp::SDPMessageRef) -> Self {
+        let mut streams = Self::default();
+        for media in sdp.medias() {
+            streams.add(media);
+        }
+        streams
+    }
+
+    /// In which queue of the pacer a packet waits. Before anything is negotiated everything is video.
+    pub(super) fn class(&self, payload_type: u8) -> Class {
+        if self.audio.contains(&payload_type) {
+            Class::Audio
+        } else if self.retransmissions.contains(&payload_type) {
+            Class::Retransmission
+        } else {
+            Class::Video
+        }
+    }
+
+    /// Where the retransmissions of the stream `ssrc` go, if it has any.
+    pub(super) fn repair_of(&self, ssrc: u32) -> Option<Repair> {
+        self.repairs.get(&ssrc).copied()
+    }
+
+    fn add(&mut self, media: &gst_sdp::SDPMediaRef) {
+        self.twcc_id = self.twcc_id.or_else(|| extmap::id_of(media, extmap::TWCC_URI));
+        let formats = media.formats().filter_map(|format| format.parse::<u8>().ok());
+        if media.media() == Some("audio") {
+            self.audio.extend(formats);
+            return;
+        }
+        let repairing: BTreeSet<u8> = attributes(media, "rtpmap").filter_map(rtx_payload_type).collect();
+        if let Some(&payload_type) = repairing.first() {
+            let groups = attributes(media, "ssrc-group").filter_map(repaired_and_repairing);
+            self.repairs.extend(groups.map(|(ssrc, repairing)| {
+                (
+                    ssrc,
+                    Repair {
+                        ssrc: repairing,
+                        payload_type,
+                    },
+                )
+            }));
+        }
+        self.retransmissions.extend(repairing);
+    }
+}
+
+fn attributes<'a>(media: &'a gst_sdp::SDPMediaRef, key: &'a str) -> impl Iterator<Item = &'a str> {
+    let of_key = media.attributes().filter(move |attribute| attribute.key() == key);
+    of_key.filter_map(|attribute| attribute.value())
+}
+
+/// The payload type of `97 rtx/90000`.
+fn rtx_payload_type(rtpmap: &str) -> Option<u8> {
+    let (payload_type, encoding) = rtpmap.split_once(' ')?;
+    let is_rtx = encoding.trim().to_ascii_lowercase().starts_with("rtx/");
+    payload_type.parse().ok().filter(|_| is_rtx)
+}
+
+/// The SSRCs of `FID 1 2` (RFC 5576, section 4.2).
+fn repaired_and_repairing(group: &str) -> Option<(u32, u32)> {
+    let mut words = group.split_whitespace();
+    let is_fid = words.next()? == "FID";
+    let (repaired, repairing) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+    is_fid.then_some((repaired, repairing))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn streams(media: &str) -> Streams {
+        gst::init().expect("GStreamer initialises");
+        let text = format!(
+            "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n{}",
+            media.replace('\n', "\r\n")
+        );
+        Streams::from_description(&gst_sdp::SDPMessage::parse_buffer(text.as_bytes()).unwrap())
+    }
+
+    const BOTH: &str = "m=audio 9 UDP/TLS/RTP/SAVPF 111\na=rtpmap:111 OPUS/48000/2\n\
+        m=video 9 UDP/TLS/RTP/SAVPF 96 97 98 99\na=rtpmap:96 VP8/90000\na=rtpmap:97 rtx/90000\na=fmtp:97 apt=96\n\
+        a=rtpmap:98 H264/90000\na=rtpmap:99 RTX/90000\na=ssrc-group:FID 1000 2000\na=ssrc-group:FEC 1000 3000\n\
+        a=extmap:5 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01\n";
+
+    #[test]
+    fn payload_types_tell_what_a_packet_is() {
+        let streams = streams(BOTH);
+        let classes = [111, 96, 97, 98, 99, 5].map(|payload_type| streams.class(payload_type));
+        let (video, repair) = (Class::Video, Class::Retransmission);
+        assert_eq!(classes, [Class::Audio, video, repair, video, repair, video]);
+        assert_eq!(streams.twcc_id, Some(5));
+    }
+
+    #[test]
+    fn padding_goes_where_retransmissions_go() {
+        let streams = streams(BOTH);
+        assert_eq!(
+            streams.repair_of(1000),
+            Some(Repair {
+                ssrc: 2000,
+                payload_type: 97
+            })
+        );
+        assert_eq!(streams.repair_of(2000), None);
+    }
+
+    #[test]
+    fn a_description_without_retransmission_has_no_place_for_padding() {
+        let streams =
+            streams("m=video 9 UDP/TLS/RTP/SAVPF 96\na=rtpmap:96 VP8/90000\na=ssrc-group:FID 1 2\n");
+        assert_eq!(streams.repair_of(1), None);
+    }
+
+    #[test]
+    fn malformed_attributes_are_ignored() {
+        let media = "m=video 9 UDP/TLS/RTP/SAVPF x 97\na=rtpmap:97\na=rtpmap:x rtx/90000\na=ssrc-group:FID 1\n\
+            a=ssrc-group:\na=rtpmap:97 rtx/90000\na=ssrc-group:FID a b\n";
+        assert_eq!(streams(media).class(97), Class::Retransmission);
+        assert!(streams(media).repairs.is_empty());
+    }
+}

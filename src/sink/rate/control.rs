@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: MPL-2.0
+//! A consumer's congestion controller: made with its webrtcbin, fed with its reports, its estimates applied.
+//!
+//! The estimator sits in webrtcbin's send path and calls back from the thread that received a report. What it leaves
+//! for pictures is the estimate without audio, retransmissions, redundancy, headers and what still waits to leave.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use congestion::allocate::Budget;
+use congestion::fec::FecPolicy;
+use congestion::units::{Bitrate, DataSize, Timestamp};
+use congestion::{Algorithm, Limits, ReceiverReport};
+use gst::prelude::*;
+use gst_webrtc::{WebRTCSessionDescription, WebRTCSignalingState};
+
+use super::apply::apply;
+use crate::bwe::{BandwidthEstimator, Snapshot, Streams, parse_remb};
+use crate::sink::WebRTCSinkCongestionControl;
+use crate::sink::session::{Outlet, Session};
+use crate::sink::settings::Settings;
+use crate::stats::ConnectionStats;
+
+/// The controller of one consumer.
+pub(in crate::sink) struct Control {
+    estimator: BandwidthEstimator,
+    origin: Instant,
+    /// Plain data; nothing is called with it held.
+    state: Mutex<State>,
+}
+
+struct State {
+    fec: FecPolicy,
+    encoders: u32,
+    applied: Option<(Bitrate, Instant)>,
+}
+
+impl Control {
+    /// Puts a controller into the send path of a new `webrtcbin`, if the settings want one.
+    pub(in crate::sink) fn install(session: &Arc<Session>, webrtcbin: &gst::Element) {
+        let settings = session.settings();
+        let Some(algorithm) = algorithm(settings.congestion_control) else {
+            return;
+        };
+        let estimator = BandwidthEstimator::new(algorithm, limits(settings, 1));
+        lend_to(webrtcbin, &estimator);
+        listen_for_maxima(webrtcbin, &estimator);
+        let weak = Arc::downgrade(session);
+        estimator.connect_estimate(move |_| {
+            if let Some(session) = weak.upgrade() {
+                with_control(&session, |control| control.apply(&session));
+            }
+        });
+        let state = State {
+            fec: FecPolicy::new(settings.do_fec),
+            encoders: 1,
+            applied: None,
+        };
+        let control = Self {
+            estimator,
+            origin: Instant::now(),
+            state: Mutex::new(state),
+        };
+        session.view().control_of_rate = Some(Arc::new(control));
+    }
+
+    /// What the peer reported, once a second: for the choice of redundancy, and for the estimate where nothing better
+    /// comes.
+    pub(in crate::sink) fn observe(session: &Arc<Session>, stats: &gst::StructureRef) {
+        let stats = ConnectionStats::read(stats);
+        with_control(session, |control| control.on_stats(session, &stats));
+    }
+
+    fn on_stats(&self, session: &Session, stats: &ConnectionStats) {
+        let rtt = stats
+            .round_trip_time
+            .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        if stats.loss_ratio.is_some() || rtt.is_some() {
+            let loss_ratio = stats.loss_ratio.unwrap_or_default();
+            self.estimator
+                .on_receiver_report(&ReceiverReport { loss_ratio, rtt });
+        }
+        let estimate = self.estimator.snapshot().estimate;
+        let now = Timestamp::ZERO + self.origin.elapsed();
+        let percentage = self.state().fec.update(now, estimate.loss_ratio, estimate.rtt);
+        for outlet in video(session) {
+            outlet.set_fec_percentage(percentage);
+        }
+        self.apply(session);
+    }
+
+    /// Spreads what the estimate leaves for pictures, unless that is about what it was a moment ago.
+    fn apply(&self, session: &Session) {
+        let encoders = u32::try_from(video(session).len().max(1)).unwrap_or(u32::MAX);
+        if std::mem::replace(&mut self.state().encoders, encoders) != encoders {
+            self.estimator.set_limits(limits(session.settings(), encoders));
+        }
+        let media = self.media(&self.estimator.snapshot());
+        if self.state().is_news(media, Instant::now()) {
+            apply(session, media);
+        }
+    }
+
+    fn media(&self, snapshot: &Snapshot) -> Bitrate {
+        let budget = Budget {
+            estimate: snapshot.estimate.target,
+            fixed: snapshot.audio,
+            retransmissions: snapshot.retransmissions,
+            fec_percentage: self.state().fec.percentage(),
+            header_ratio: congestion::allocate::header_ratio(PAYLOAD, HEADER),
+            backlog: snapshot.backlog,
+        };
+        budget.media()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn is_news(&mut self, media: Bitrate, now: Instant) -> bool {
+        let is_old = self.applied.is_some_and(|(applied, at)| {
+            let change = (media.ratio(applied) - 1.0).abs();
+            change < WORTH_APPLYING && now - at < STALE
+        });
+        if !is_old {
+            self.applied = Some((media, now));
+        }
+        !is_old
+    }
+}
+
+/// Runs something with the session's controller, outside of the view's lock.
+fn with_control(session: &Session, run: impl FnOnce(&Control)) {
+    let control = session.view().control_of_rate.clone();
+    if let Some(control) = control {
+        run(&control);
+    }
+}
+
+fn video(session: &Session) -> Vec<Arc<Outlet>> {
+    let view = session.view();
+    let video = view.outlets.values().filter(|outlet| outlet.is_video());
+    video.cloned().collect()
+}
+
+/// Gives the estimator to webrtcbin when it asks, and tells it what was agreed on when that is known.
+fn lend_to(webrtcbin: &gst::Element, estimator: &BandwidthEstimator) {
+    let weak = estimator.downgrade();
+    webrtcbin.connect("request-aux-sender", false, move |_| {
+        // Streams are bundled: there is one transport, and one element for it.
+        let free = weak.upgrade().filter(|estimator| estimator.parent().is_none());
+        free.map(|estimator| estimator.upcast::<gst::Element>().to_value())
+    });
+    let weak = estimator.downgrade();
+    webrtcbin.connect_notify(Some("signaling-state"), move |webrtcbin, _| {
+        let is_stable =
+            webrtcbin.property::<WebRTCSignalingState>("signaling-state") == WebRTCSignalingState::Stable;
+        let local = webrtcbin.property::<Option<WebRTCSessionDescription>>("local-description");
+        if let (true, Some(estimator), Some(local)) = (is_stable, weak.upgrade(), local) {
+            estimator.set_streams(Streams::from_description(local.sdp()));
+        }
+    });
+}
+
+/// Receivers without transport-wide feedback may name a maximum instead, in RTCP that only the RTP session sees.
+fn listen_for_maxima(webrtcbin: &gst::Element, estimator: &BandwidthEstimator) {
+    let Some(bin) = webrtcbin.downcast_ref::<gst::Bin>() else {
+        return;
+    };
+    let weak = estimator.downgrade();
+    bin.connect_deep_element_added(move |_, _, element| {
+        let is_session = element
+            .factory()
+            .is_some_and(|factory| factory.name() == "rtpsession");
+        if !is_session {
+            return;
+        }
+        let weak = weak.clone();
+        let session = element.property::<gst::glib::Object>("internal-session");
+        session.connect("on-feedback-rtcp", false, move |values| {
+            let maximum = maximum(values)?;
+            weak.upgrade()?.on_remb(maximum);
+            None
+        });
+    });
+}
+
+/// The maximum that an `on-feedback-rtcp` signal of an RTP session brings, if it does.
+fn maximum(values: &[gst::glib::Value]) -> Option<Bitrate> {
+    let number = |index: usize| values.get(index)?.get::<u32>().ok();
+    let is_application_layer =
+        number(1)? == PAYLOAD_SPECIFIC_FEEDBACK && number(2)? == APPLICATION_LAYER_FEEDBACK;
+    let information = values
+        .get(5)?
+        .get::<gst::Buffer>()
+        .ok()
+        .filter(|_| is_application_layer)?;
+    parse_remb(&information.map_readable().ok()?)
+}
+
+const fn algorithm(control: WebRTCSinkCongestionControl) -> Option<Algorithm> {
+    match control {
+        WebRTCSinkCongestionControl::Disabled => None,
+        WebRTCSinkCongestionControl::Homegrown => Some(Algorithm::Homegrown),
+        WebRTCSinkCongestionControl::GoogleCongestionControl => Some(Algorithm::Gcc),
+    }
+}
+
+/// The settings are for one encoder, the estimate for all of a consumer's.
+fn limits(settings: &Settings, encoders: u32) -> Limits {
+    let total = |bitrate: u32| Bitrate::from_bps(u64::from(bitrate) * u64::from(encoders));
+    Limits::new(
+        total(settings.min_bitrate),
+        total(settings.max_bitrate),
+        total(settings.start_bitrate),
+    )
+}
+
+/// Packet type and format of application layer feedback (RFC 4585, sections 6.1 and 6.4).
+const PAYLOAD_SPECIFIC_FEEDBACK: u32 = 206;
+const APPLICATION_LAYER_FEEDBACK: u32 = 15;
+/// Changes smaller than this are not worth an encoder's reconfiguration: one probe of the additive increase
+/// (draft-ietf-rmcat-gcc-02, section 5.5) a second is about as much.
+const WORTH_APPLYING: f64 = 0.02;
+/// How long a target may differ from what the estimate says by that little.
+const STALE: Duration = Duration::from_secs(1);
+/// The usual packet of a payloader, and RTP with extensions, SRTP's tag, UDP and IP around it.
+const PAYLOAD: DataSize = DataSize::from_bytes(1150);
+const HEADER: DataSize = DataSize::from_bytes(58);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_grow_with_the_encoders() {
+        gst::init().expect("GStreamer initialises");
+        let settings = Settings::default();
+        let (one, three) = (limits(&settings, 1), limits(&settings, 3));
+        assert_eq!(one.max().bps() * 3, three.max().bps());
+        assert_eq!(three.start().bps(), u64::from(settings.start_bitrate) * 3);
+    }
+
+    #[test]
+    fn every_way_of_control_has_its_algorithm() {
+        assert_eq!(algorithm(WebRTCSinkCongestionControl::Disabled), None);
+        assert_eq!(
+            algorithm(WebRTCSinkCongestionControl::Homegrown),
+            Some(Algorithm::Homegrown)
+        );
+        assert_eq!(
+            algorithm(WebRTCSinkCongestionControl::GoogleCongestionControl),
+            Some(Algorithm::Gcc)
+        );
+    }
+
+    #[test]
+    fn only_a_remb_is_a_maximum() {
+        gst::init().expect("GStreamer initialises");
+        let signal = |kind: u32, format: u32, bytes: &'static [u8]| {
+            let buffer = gst::Buffer::from_slice(bytes);
+            let values = [
+                0u32.to_value(),
+                kind.to_value(),
+                format.to_value(),
+                0u32.to_value(),
+                0u32.to_value(),
+            ];
+            maximum(&[&values[..], &[buffer.to_value()]].concat())
+        };
+        let remb = b"REMB\x01\x00\x03\xe8\x00\x00\x00\x01";
+        assert_eq!(signal(206, 15, remb), Some(Bitrate::from_bps(1000)));
+        assert_eq!(signal(206, 1, remb), None);
+        assert_eq!(signal(205, 15, remb), None);
+        assert_eq!(signal(206, 15, b"none"), None);
+        assert_eq!(maximum(&[]), None);
+    }
+
+    #[test]
+    fn small_changes_wait_and_large_ones_do_not() {
+        let mut state = State {
+            fec: FecPolicy::new(true),
+            encoders: 1,
+            applied: None,
+        };
+        let began = Instant::now();
+        let kbps = Bitrate::from_kbps;
+        assert!(state.is_news(kbps(1000), began));
+        assert!(!state.is_news(kbps(1010), began));
+        assert!(state.is_news(kbps(900), began));
+        assert!(!state.is_news(kbps(905), began + Duration::from_millis(900)));
+        assert!(state.is_news(kbps(905), began + Duration::from_millis(1100)));
+    }
+}

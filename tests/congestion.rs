@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MPL-2.0
+//! A consumer behind a narrow link: the sink finds out and sends what fits. Without control it floods.
+//!
+//! The limits are wide, because the machine is shared: how well it is done is measured in simulated time, by the tests
+//! of the `congestion` crate.
+
+mod common;
+
+use std::time::Duration;
+
+use common::consumer::{Consumer, Options};
+use common::pipelines::Producer;
+use common::wait_within;
+use gst::prelude::*;
+use testkit::link::Plan;
+use testkit::relay::{INTERVAL, Link, Passed, Side};
+
+/// Noise, which an encoder can spend any bitrate on.
+const NOISE: &str = "videotestsrc is-live=true pattern=snow ! \
+    video/x-raw,format=I420,width=320,height=240,framerate=30/1 ! sink.";
+const CAPACITY: u64 = 800_000;
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What a consumer is sent over the narrow link, from `from` on, for as long as `length`.
+fn run(control: &str, from: Duration, length: Duration) -> Vec<Passed> {
+    let producer = Producer::start(&[NOISE.to_owned()], |sink| {
+        sink.set_property_from_str("congestion-control", control);
+        sink.set_property("max-bitrate", 4_000_000u32);
+    });
+    let (delay, queue) = (Duration::from_millis(50), Duration::from_millis(300));
+    let link = Link::new(Plan::bottleneck(CAPACITY, delay, queue), Plan::clear(delay));
+    // The consumer's callbacks outlive this function's borrow of it.
+    let link: &'static Link = Box::leak(Box::new(link));
+    let options = Options {
+        link: Some(link),
+        ..Options::default()
+    };
+    let consumer = Consumer::join_with(&producer.signaller, "narrow", options);
+    wait_within(PATIENCE, "media arrives", || consumer.frames(0) > 0);
+    let begins = link.passed(Side::Left).len() + intervals(from);
+    let ends = begins + intervals(length);
+    wait_within(PATIENCE, "enough was sent", || {
+        link.passed(Side::Left).len() >= ends
+    });
+    producer.assert_no_errors();
+    consumer.leave();
+    link.passed(Side::Left)[begins..ends].to_vec()
+}
+
+fn intervals(time: Duration) -> usize {
+    (time.as_millis() / INTERVAL.as_millis()) as usize
+}
+
+fn dropped_ratio(passed: &[Passed]) -> f64 {
+    let sum = |count: fn(&Passed) -> u64| passed.iter().map(count).sum::<u64>() as f64;
+    sum(|it| it.dropped) / sum(|it| it.dropped + it.packets).max(1.0)
+}
+
+fn used_ratio(passed: &[Passed]) -> f64 {
+    let bits: u64 = passed.iter().map(|it| it.passed_bytes * 8).sum();
+    bits as f64 / (CAPACITY as f64 * passed.len() as f64 * INTERVAL.as_secs_f64())
+}
+
+#[test]
+fn a_narrow_link_is_used_and_not_flooded() {
+    let passed = run("gcc", Duration::from_secs(6), Duration::from_secs(12));
+    let (dropped, used) = (dropped_ratio(&passed), used_ratio(&passed));
+    let mut queued: Vec<_> = passed.iter().map(|it| it.queued).collect();
+    queued.sort();
+    println!(
+        "used {used:.2}, dropped {dropped:.3}, median of the longest wait {:?}",
+        queued[queued.len() / 2]
+    );
+    assert!(dropped < 0.1, "{dropped} of the packets were dropped");
+    assert!(used > 0.3, "{used} of the capacity was used");
+    assert!(
+        queued[queued.len() / 2] < Duration::from_millis(200),
+        "{queued:?}"
+    );
+}
+
+#[test]
+fn without_control_a_narrow_link_is_flooded() {
+    let passed = run("disabled", Duration::from_secs(3), Duration::from_secs(6));
+    let dropped = dropped_ratio(&passed);
+    assert!(dropped > 0.2, "{dropped} of the packets were dropped");
+}
