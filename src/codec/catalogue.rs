@@ -105,7 +105,7 @@ impl Catalogue {
     /// What the payloader of `codec` accepts; empty when there is none.
     pub(crate) fn payloader_input(&self, codec: Codec) -> gst::Caps {
         let mut accepted = gst::Caps::new_empty();
-        for factory in self.payloader(codec) {
+        if let Some(factory) = self.payloader(codec) {
             for template in templates(factory, gst::PadDirection::Sink) {
                 accepted.merge(template);
             }

@@ -217,8 +217,6 @@ impl Branch {
         };
         BranchSnapshot {
             branch: self.id,
-            stream: self.key.stream.clone(),
-            codec: self.key.codec,
             encoder: control.map(|control| control.factory().to_owned()),
             bitrate,
             sent: output.meter.bitrate(),

@@ -17,7 +17,7 @@ use super::tap::Tap;
 use super::timeline::on_running_time;
 use super::worker::{self, Command};
 use super::{AttachRequest, BranchError, BranchHost, BranchId, BranchSnapshot, StreamId};
-use crate::codec::{Catalogue, EncoderControl, catalogue};
+use crate::codec::{Catalogue, catalogue};
 
 /// All branches of one element. Clones are the same pool; with the last one everything stops.
 #[derive(Clone)]
@@ -175,11 +175,6 @@ impl BranchPool {
         self.inner.tell(Command::ClockChanged);
     }
 
-    /// Settings that matter to encoding changed; noticed within a second without this.
-    pub(crate) fn settings_changed(&self) {
-        regroup(&self.inner.shared, &self.inner.commands);
-    }
-
     /// What statistics show.
     pub(crate) fn snapshot(&self) -> Vec<BranchSnapshot> {
         self.inner.shared.snapshot()
@@ -232,29 +227,14 @@ impl Attachment {
             .get_mut(&self.tap.id())
             .is_some_and(|member| std::mem::replace(&mut member.target, target) != target);
         if is_new {
-            regroup(&self.shared, &self.commands);
+            self.regroup();
         }
     }
 
-    /// What the encoder that feeds the consumer is set to; `None` where nothing is controlled.
-    pub(crate) fn bitrate(&self) -> Option<Bitrate> {
-        self.control().and_then(|control| control.bitrate())
-    }
-
-    /// The consumer needs a key frame. Requests are merged, never lost. A force-key-unit event that reaches the
-    /// appsrc's source pad does the same.
-    pub(crate) fn request_key_frame(&self) {
-        self.tap.request_key_frame();
-    }
-
     /// Whether samples may reach the consumer. Starts as `false`; turning it on asks for a key frame to begin with.
+    /// Later requests come as force-key-unit events to the appsrc's source pad; they are merged, never lost.
     pub(crate) fn set_flowing(&self, flowing: bool) {
         self.tap.set_flowing(flowing);
-    }
-
-    /// The encoder that feeds the consumer now; `None` for input that came encoded.
-    pub(crate) fn encoder(&self) -> Option<gst::Element> {
-        self.control().map(|control| control.encoder().clone())
     }
 
     /// The branch the consumer belongs to; `None` once its stream is gone or has failed.
@@ -262,8 +242,12 @@ impl Attachment {
         self.shared.branch_of(self.tap.id()).map(|branch| branch.id())
     }
 
-    fn control(&self) -> Option<EncoderControl> {
-        self.shared.branch_of(self.tap.id())?.control()
+    /// Has consumers regrouped; many changes of targets make one regrouping.
+    fn regroup(&self) {
+        if !self.shared.regroup_pending.swap(true, Ordering::AcqRel) {
+            // Refused only when the pool is gone.
+            let _ = self.commands.send(Command::Regroup);
+        }
     }
 }
 
@@ -272,14 +256,6 @@ impl Drop for Attachment {
         self.tap.close();
         // Refused only when the pool is gone, and all members with it.
         let _ = self.commands.send(Command::Detach(self.tap.id()));
-    }
-}
-
-/// Has consumers regrouped; many changes of targets make one regrouping.
-fn regroup(shared: &Shared, commands: &Sender<Command>) {
-    if !shared.regroup_pending.swap(true, Ordering::AcqRel) {
-        // Refused only when the pool is gone.
-        let _ = commands.send(Command::Regroup);
     }
 }
 

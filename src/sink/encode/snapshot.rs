@@ -3,18 +3,13 @@
 
 use congestion::units::Bitrate;
 
-use super::{BranchId, Mitigation, StreamId};
-use crate::codec::Codec;
+use super::{BranchId, Mitigation};
 
 /// One branch at one moment.
 #[derive(Clone, Debug)]
 pub(crate) struct BranchSnapshot {
     /// Which branch.
     pub(crate) branch: BranchId,
-    /// What it encodes.
-    pub(crate) stream: StreamId,
-    /// Into what.
-    pub(crate) codec: Codec,
     /// Factory of the encoder; `None` for input that came encoded.
     pub(crate) encoder: Option<String>,
     /// What the encoder is set to; `None` where there is nothing to control.

@@ -73,7 +73,7 @@ fn raw_audio_is_passed_to_its_payloader_format() {
         viewer.seen()[0].caps.structure(0).unwrap().get::<&str>("format"),
         Ok("S16BE")
     );
-    assert!(viewer.attachment().encoder().is_none());
+    assert!(rig.encoder_of(&viewer).is_none());
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn encoded_audio_passes_too() {
     let rig = Rig::new("audiotestsrc is-live=true ! audio/x-raw,rate=48000,channels=2 ! opusenc");
     let viewer = rig.viewer("a", Codec::Opus, 64);
     viewer.wait_more(10);
-    assert!(viewer.attachment().encoder().is_none());
+    assert!(rig.encoder_of(&viewer).is_none());
     assert_eq!(rig.host.upstream_requests.load(Ordering::Relaxed), 0);
 }
 

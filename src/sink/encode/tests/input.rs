@@ -91,8 +91,8 @@ fn a_removed_stream_stops_its_branches() {
     rig.pool.remove_stream(&rig.stream);
     wait_for("the branch to stop", || rig.running_pipelines() == 0);
     assert_eq!(viewer.attachment().branch_id(), None);
-    assert_eq!(viewer.attachment().bitrate(), None);
-    viewer.attachment().request_key_frame();
+    assert_eq!(rig.bitrate_of(&viewer), None);
+    viewer.request_key_frame();
     viewer.attachment().set_target(Bitrate::from_kbps(1));
 }
 

@@ -288,6 +288,23 @@ impl Rig {
         groups
     }
 
+    /// The branch that a viewer belongs to.
+    fn branch_of(&self, viewer: &Viewer) -> Option<BranchSnapshot> {
+        let id = viewer.attachment().branch_id()?;
+        self.pool
+            .snapshot()
+            .into_iter()
+            .find(|branch| branch.branch == id)
+    }
+
+    fn bitrate_of(&self, viewer: &Viewer) -> Option<Bitrate> {
+        self.branch_of(viewer)?.bitrate
+    }
+
+    fn encoder_of(&self, viewer: &Viewer) -> Option<String> {
+        self.branch_of(viewer)?.encoder
+    }
+
     /// Input that some branch was too late for.
     fn dropped(&self) -> Vec<u64> {
         let pushed = self.pushed.lock().unwrap();
@@ -389,6 +406,14 @@ impl Viewer {
 
     fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
+    }
+
+    /// As a request from the network arrives.
+    fn request_key_frame(&self) {
+        let event = gst_video::UpstreamForceKeyUnitEvent::builder()
+            .all_headers(true)
+            .build();
+        self.appsrc.static_pad("src").unwrap().send_event(event);
     }
 
     fn count(&self) -> usize {

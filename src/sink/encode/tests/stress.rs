@@ -30,7 +30,7 @@ fn come_and_go(rig: &Rig, seed: u64) {
             viewer
                 .attachment()
                 .set_target(Bitrate::from_kbps(200 + dice.roll(4000)));
-            viewer.attachment().request_key_frame();
+            viewer.request_key_frame();
             viewer.attachment().set_flowing(dice.roll(4) != 0);
             thread::sleep(Duration::from_millis(dice.roll(40)));
         }
@@ -43,7 +43,6 @@ fn change_settings(rig: &Rig) {
         rig.host
             .max_encoders
             .store(u32::try_from(dice.roll(4)).unwrap(), Ordering::Relaxed);
-        rig.pool.settings_changed();
         rig.pool.clock_changed();
         rig.pool
             .input_latency_changed(&rig.stream, gst::ClockTime::from_mseconds(dice.roll(50)));
