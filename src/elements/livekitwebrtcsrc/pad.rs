@@ -7,7 +7,7 @@ use gst::glib;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
 
-use crate::signallers::livekit::LiveKitSignaller;
+use crate::signallers::livekit::{LiveKitSignaller, TrackQuality};
 use crate::source::{WebRTCSrcPad, WebRTCSrcPadImpl};
 
 glib::wrapper! {
@@ -94,7 +94,16 @@ mod imp {
                         None
                     })
                     .build();
-                vec![set_track_disabled]
+                let set_track_quality = glib::subclass::Signal::builder(SET_TRACK_QUALITY)
+                    .param_types([TrackQuality::static_type()])
+                    .action()
+                    .class_handler(|values| {
+                        let pad = values.first()?.get::<super::LiveKitWebRTCSrcPad>().ok()?;
+                        pad.imp().set_track_quality(values.get(1)?.get().ok()?);
+                        None
+                    })
+                    .build();
+                vec![set_track_disabled, set_track_quality]
             });
             &SIGNALS
         }
@@ -140,6 +149,12 @@ mod imp {
             self.signaller()?.track_info(&self.track_sid()?)
         }
 
+        fn set_track_quality(&self, quality: TrackQuality) {
+            if let (Some(signaller), Some(track)) = (self.signaller(), self.track_sid()) {
+                signaller.set_track_quality(&track, quality);
+            }
+        }
+
         fn set_track_disabled(&self, disabled: bool) {
             if let (Some(signaller), Some(track)) = (self.signaller(), self.track_sid()) {
                 signaller.set_track_disabled(&track, disabled);
@@ -149,6 +164,8 @@ mod imp {
 
     const PARTICIPANT_INFO: &str = "participant-info";
     const TRACK_INFO: &str = "track-info";
+    /// Action: asks the server for another layer of a track that is published in several.
+    const SET_TRACK_QUALITY: &str = "set-track-quality";
     /// Action: asks the server to stop or resume forwarding the track.
     const SET_TRACK_DISABLED: &str = "set-track-disabled";
 }

@@ -56,6 +56,33 @@ pub enum ConnectionState {
     Subscribed,
 }
 
+/// A layer of a track that its publisher sends in several sizes; GType `GstWebRTCLiveKitTrackQuality`.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Hash, glib::Enum)]
+#[repr(u32)]
+#[enum_type(name = "GstWebRTCLiveKitTrackQuality")]
+pub enum TrackQuality {
+    /// The smallest.
+    #[enum_value(name = "low", nick = "low")]
+    Low,
+    /// One between.
+    #[enum_value(name = "medium", nick = "medium")]
+    Medium,
+    /// The largest.
+    #[default]
+    #[enum_value(name = "high", nick = "high")]
+    High,
+}
+
+impl From<TrackQuality> for livekit_protocol::VideoQuality {
+    fn from(quality: TrackQuality) -> Self {
+        match quality {
+            TrackQuality::Low => Self::Low,
+            TrackQuality::Medium => Self::Medium,
+            TrackQuality::High => Self::High,
+        }
+    }
+}
+
 glib::wrapper! {
     /// Participant of a LiveKit room; GType `GstLiveKitWebRTCSinkSignaller`, for sink and source alike.
     pub struct LiveKitSignaller(ObjectSubclass<imp::Signaller>) @implements Signallable;
@@ -96,5 +123,9 @@ impl LiveKitSignaller {
     /// Asks the server to stop or resume forwarding a track to this participant.
     pub fn set_track_disabled(&self, track_sid: &str, disabled: bool) {
         self.imp().set_track_disabled(track_sid, disabled);
+    }
+    /// Asks the server for the layer `quality` of a track that is published in several.
+    pub fn set_track_quality(&self, track_sid: &str, quality: TrackQuality) {
+        self.imp().set_track_quality(track_sid, quality.into());
     }
 }

@@ -166,6 +166,16 @@ pub(super) fn set_track_disabled(track_sid: &str, disabled: bool) -> Request {
     })
 }
 
+/// Asks the server for another layer of a track published in several.
+pub(super) fn set_track_quality(track_sid: &str, quality: proto::VideoQuality) -> Request {
+    let track_sids = vec![track_sid.to_owned()];
+    Request::TrackSetting(proto::UpdateTrackSettings {
+        track_sids,
+        quality: quality.into(),
+        ..Default::default()
+    })
+}
+
 /// Says that this participant leaves on purpose.
 pub(super) fn leave() -> Request {
     Request::Leave(proto::LeaveRequest {

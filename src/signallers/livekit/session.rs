@@ -178,6 +178,14 @@ impl Signaller {
         });
     }
 
+    /// Asks the server for another layer of a track.
+    pub(super) fn set_track_quality(&self, sid: &str, quality: proto::VideoQuality) {
+        self.handle(Input::TrackQuality {
+            sid: sid.to_owned(),
+            quality,
+        });
+    }
+
     /// Turns what the machine reports into what applications and elements see.
     fn report(&self, report: Report) {
         let obj = self.obj();

@@ -10,6 +10,7 @@ use futures::{StreamExt, future};
 use gst::glib;
 use gst::glib::prelude::*;
 use gst::prelude::*;
+use gst_rtp::prelude::*;
 use livekit_api::access_token::{AccessToken, VideoGrants};
 use testkit::livekit::{KEY, LiveKit, SECRET};
 use testkit::proxy::Proxy;
@@ -63,6 +64,8 @@ impl Peer {
         let (packets, pipeline) = (Arc::default(), Arc::default());
         let worker = Worker {
             signaller: signaller.clone(),
+            simulcast: identity == SIMULCASTER,
+            log: Arc::clone(&log),
             steps,
             packets: Arc::clone(&packets),
             pipeline: Arc::clone(&pipeline),
@@ -164,6 +167,9 @@ fn connect(signaller: &LiveKitSignaller, steps: &mpsc::UnboundedSender<Step>, lo
 
 struct Worker {
     signaller: LiveKitSignaller,
+    /// Whether to send the picture in three sizes.
+    simulcast: bool,
+    log: Arc<Mutex<Vec<String>>>,
     steps: mpsc::UnboundedSender<Step>,
     packets: Arc<AtomicUsize>,
     pipeline: Arc<Mutex<Option<gst::Pipeline>>>,
@@ -214,12 +220,12 @@ impl Worker {
     fn begin(&self, session: String) -> gst::Element {
         self.end();
         let is_publisher = self.signaller.role() == WebRTCSignallerRole::Producer;
-        let description = if is_publisher {
-            SENDING
-        } else {
-            "webrtcbin name=rtc bundle-policy=max-bundle"
+        let description = match (is_publisher, self.simulcast) {
+            (true, false) => SENDING.to_owned(),
+            (true, true) => simulcast(),
+            (false, _) => "webrtcbin name=rtc bundle-policy=max-bundle".to_owned(),
         };
-        let bin = gst::parse::launch(description).unwrap();
+        let bin = gst::parse::launch(&description).unwrap();
         let pipeline = bin.downcast::<gst::Pipeline>().unwrap_or_else(|bin| {
             let pipeline = gst::Pipeline::new();
             pipeline.add(&bin).unwrap();
@@ -236,7 +242,11 @@ impl Worker {
             None
         });
         let packets = Arc::clone(&self.packets);
-        webrtcbin.connect_pad_added(move |webrtcbin, pad| count(webrtcbin, pad, &packets));
+        let log = Arc::clone(&self.log);
+        webrtcbin.connect_pad_added(move |webrtcbin, pad| count(webrtcbin, pad, &packets, &log));
+        if is_publisher && self.simulcast {
+            extend_headers(&pipeline);
+        }
         pipeline.set_state(gst::State::Ready).unwrap();
         signals::emit_webrtcbin_ready(self.signaller.upcast_ref(), "unique", &webrtcbin);
         let steps = self.steps.clone();
@@ -254,7 +264,12 @@ impl Worker {
     }
 }
 
-fn count(webrtcbin: &gst::Element, pad: &gst::Pad, packets: &Arc<AtomicUsize>) {
+fn count(
+    webrtcbin: &gst::Element,
+    pad: &gst::Pad,
+    packets: &Arc<AtomicUsize>,
+    log: &Arc<Mutex<Vec<String>>>,
+) {
     if pad.direction() != gst::PadDirection::Src {
         return;
     }
@@ -264,10 +279,31 @@ fn count(webrtcbin: &gst::Element, pad: &gst::Pad, packets: &Arc<AtomicUsize>) {
         gst::PadProbeReturn::Ok
     });
     let bin = webrtcbin.parent().and_downcast::<gst::Bin>().unwrap();
-    let sink = gst::ElementFactory::make("fakesink")
-        .property("async", false)
-        .build()
-        .unwrap();
+    let caps = pad
+        .current_caps()
+        .map(|caps| caps.to_string())
+        .unwrap_or_default();
+    let line = if caps.contains("VP8") {
+        "rtpvp8depay request-keyframe=true ! vp8dec ! fakesink name=sink async=false sync=false"
+    } else {
+        "fakesink name=sink async=false sync=false"
+    };
+    let sink = gst::parse::bin_from_description(line, true).unwrap();
+    let log = Arc::clone(log);
+    sink.by_name("sink")
+        .unwrap()
+        .static_pad("sink")
+        .unwrap()
+        .add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+            if let Some(gst::EventView::Caps(caps)) = info.event().map(|event| event.view())
+                && let Ok(width) = caps.caps().structure(0).unwrap().get::<i32>("width")
+            {
+                log.lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(format!("width {width}"));
+            }
+            gst::PadProbeReturn::Ok
+        });
     bin.add(&sink).unwrap();
     sink.sync_state_with_parent().unwrap();
     pad.link(&sink.static_pad("sink").unwrap()).unwrap();
@@ -277,6 +313,55 @@ const SENDING: &str = "webrtcbin name=rtc bundle-policy=max-bundle \
     videotestsrc is-live=true ! video/x-raw,width=160,height=120,framerate=15/1 ! vp8enc deadline=1 keyframe-max-dist=15 \
     ! rtpvp8pay pt=96 ! application/x-rtp,media=video,encoding-name=VP8,payload=96 ! rtc. \
     audiotestsrc is-live=true ! opusenc ! rtpopuspay pt=97 ! application/x-rtp,media=audio,encoding-name=OPUS,payload=97 ! rtc.";
+
+/// Who sends the picture in three sizes.
+const SIMULCASTER: &str = "simulcaster";
+const LAYERS: [(&str, u32, u32); 3] = [("q", 160, 100_000), ("h", 320, 300_000), ("f", 640, 900_000)];
+
+/// Three encoders whose packets meet in one m-line; webrtcbin 1.22 takes rids, simulcast and msid from the caps.
+fn simulcast() -> String {
+    let branch = |(index, (rid, width, bitrate)): (usize, &(&str, u32, u32))| {
+        let height = width * 3 / 4;
+        format!(
+            " t. ! queue ! videoscale ! video/x-raw,width={width},height={height} \
+             ! vp8enc deadline=1 cpu-used=8 end-usage=cbr target-bitrate={bitrate} keyframe-max-dist=30 \
+             ! rtpvp8pay name=pay_{rid} pt=96 ssrc={} picture-id-mode=15-bit ! f.",
+            1000 + index
+        )
+    };
+    let branches: String = LAYERS.iter().enumerate().map(branch).collect();
+    format!(
+        "webrtcbin name=rtc bundle-policy=max-bundle videotestsrc is-live=true \
+         ! video/x-raw,format=I420,width=640,height=480,framerate=10/1 ! tee name=t {branches} rtpfunnel name=f \
+         ! capsfilter caps=\"application/x-rtp,media=video,encoding-name=VP8,clock-rate=90000,payload=96,\
+         extmap-1=(string){MID},extmap-2=(string){RID},a-mid=(string)video0,a-msid=(string)\\\"cam track\\\",\
+         rid-q=(string)send,rid-h=(string)send,rid-f=(string)send,a-simulcast=(string)\\\"send q\\\\;h\\\\;f\\\"\" ! rtc.sink_0"
+    )
+}
+
+/// Which m-line a packet is of and which layer (RFC 9143, RFC 8852).
+fn extend_headers(pipeline: &gst::Pipeline) {
+    for (rid, ..) in LAYERS {
+        let payloader = pipeline.by_name(&format!("pay_{rid}")).unwrap();
+        for (id, factory, property, value) in [
+            (1_u32, "rtphdrextmid", "mid", "video0"),
+            (2, "rtphdrextstreamid", "rid", rid),
+        ] {
+            let extension = gst::ElementFactory::make(factory)
+                .property(property, value)
+                .build()
+                .unwrap();
+            extension
+                .downcast_ref::<gst_rtp::RTPHeaderExtension>()
+                .unwrap()
+                .set_id(id);
+            payloader.emit_by_name::<()>("add-extension", &[&extension]);
+        }
+    }
+}
+
+const MID: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
+const RID: &str = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id";
 
 const PRODUCER: WebRTCSignallerRole = WebRTCSignallerRole::Producer;
 const CONSUMER: WebRTCSignallerRole = WebRTCSignallerRole::Consumer;
@@ -590,5 +675,32 @@ fn garbage_on_the_socket_is_an_error_and_nothing_worse() {
         assert!(error.contains(expected), "{error}");
         signaller.stop();
         server.join().unwrap();
+    }
+}
+
+#[test]
+fn three_layers_are_published_and_a_subscriber_switches_between_them() {
+    let Some(server) = LiveKit::start("") else { return };
+    let publisher = Peer::start(PRODUCER, &server, SIMULCASTER);
+    publisher.wait_for("state Published");
+    let participants = || server.call("ListParticipants", &admin(), r#"{"room":"room"}"#).1;
+    publisher.wait("three layers", || {
+        let described = participants().replace(' ', "");
+        ["1000", "1001", "1002"]
+            .iter()
+            .all(|ssrc| described.contains(&format!("\"ssrc\":{ssrc}")))
+    });
+    let subscriber = Peer::start(CONSUMER, &server, "subscriber");
+    subscriber.wait_for("width 640");
+    let described = participants();
+    let sid = described.split('"').find(|word| word.starts_with("TR_")).unwrap();
+    for (quality, expected) in [
+        (TrackQuality::Low, "width 160"),
+        (TrackQuality::Medium, "width 320"),
+        (TrackQuality::High, "width 640"),
+    ] {
+        subscriber.log.lock().unwrap().clear();
+        subscriber.signaller.set_track_quality(sid, quality);
+        subscriber.wait_for(expected);
     }
 }

@@ -44,6 +44,11 @@ pub(in crate::signallers::livekit) enum Input {
     RoomTimeout(Option<Duration>),
     /// The user wants a received track forwarded or not.
     DisableTrack { sid: String, disabled: bool },
+    /// The user wants another layer of a received track.
+    TrackQuality {
+        sid: String,
+        quality: proto::VideoQuality,
+    },
     /// The user mutes a published track.
     MuteTrack { name: String, muted: bool },
     /// A deadline passed.

@@ -177,6 +177,9 @@ impl Machine {
         }
         self.out.push(Action::Send(Box::new(Request::SyncState(sync))));
         self.up(now);
+        if let Half::Subscriber(subscriber) = &self.session.half {
+            subscriber.resumed(&mut self.out);
+        }
         self.out.report(Report::State(state));
     }
 

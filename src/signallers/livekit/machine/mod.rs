@@ -180,6 +180,11 @@ impl Machine {
                     subscriber.set_disabled(sid, disabled, &mut self.out);
                 }
             }
+            Input::TrackQuality { sid, quality } => {
+                if let Half::Subscriber(subscriber) = &mut self.session.half {
+                    subscriber.set_quality(sid, quality, &mut self.out);
+                }
+            }
             Input::MuteTrack { name, muted } => self.mute_track(&name, muted),
             Input::Tick => return self.tick_link(now),
             Input::Stop => self.stop(),

@@ -27,6 +27,8 @@ pub(super) struct Subscriber {
     asked: BTreeMap<String, bool>,
     /// Tracks the user does not want forwarded for now.
     disabled: BTreeSet<String>,
+    /// Layers the user asked for.
+    qualities: BTreeMap<String, proto::VideoQuality>,
     /// Offers that the element has not answered, oldest first.
     unanswered: VecDeque<proto::SessionDescription>,
     /// The last offer that was answered, and the answer.
@@ -44,6 +46,7 @@ impl Subscriber {
             filter,
             asked: BTreeMap::new(),
             disabled: BTreeSet::new(),
+            qualities: BTreeMap::new(),
             unanswered: VecDeque::new(),
             settled: None,
             candidates: Vec::new(),
@@ -138,6 +141,7 @@ impl Subscriber {
     pub(super) fn reconcile(&mut self, room: &Room, out: &mut Outbox) {
         self.asked.retain(|sid, _| room.has_track(sid));
         self.disabled.retain(|sid| room.has_track(sid));
+        self.qualities.retain(|sid, _| room.has_track(sid));
         let mut changes: BTreeMap<bool, Vec<proto::ParticipantTracks>> = BTreeMap::new();
         for participant in room.participants() {
             let wanted = self.filter.takes(participant);
@@ -177,11 +181,35 @@ impl Subscriber {
 
     /// The user wants a track forwarded or not.
     pub(super) fn set_disabled(&mut self, track_sid: String, disabled: bool, out: &mut Outbox) {
-        out.send(protocol::set_track_disabled(&track_sid, disabled));
+        let quality = self.qualities.get(&track_sid).filter(|_| !disabled);
+        // A setting replaces the one before as a whole.
+        out.send(match quality {
+            Some(quality) => protocol::set_track_quality(&track_sid, *quality),
+            None => protocol::set_track_disabled(&track_sid, disabled),
+        });
         if disabled {
             self.disabled.insert(track_sid);
         } else {
             self.disabled.remove(&track_sid);
+        }
+    }
+
+    /// The user wants another layer of a track; it is asked for again when the track is enabled or the connection resumed.
+    pub(super) fn set_quality(&mut self, track_sid: String, quality: proto::VideoQuality, out: &mut Outbox) {
+        if !self.disabled.contains(&track_sid) {
+            out.send(protocol::set_track_quality(&track_sid, quality));
+        }
+        self.qualities.insert(track_sid, quality);
+    }
+
+    /// The server knows us again, but not what layers were asked for.
+    pub(super) fn resumed(&self, out: &mut Outbox) {
+        for (track_sid, quality) in self
+            .qualities
+            .iter()
+            .filter(|(sid, _)| !self.disabled.contains(*sid))
+        {
+            out.send(protocol::set_track_quality(track_sid, *quality));
         }
     }
 

@@ -911,6 +911,45 @@ fn a_track_can_be_disabled_and_enabled() {
 }
 
 #[test]
+fn a_layer_is_asked_for_and_again_when_the_server_forgot() {
+    let quality = |actions: &[Action]| {
+        let settings: Vec<_> = requests(actions)
+            .into_iter()
+            .filter_map(|request| match request {
+                Request::TrackSetting(setting) => Some((setting.quality(), setting.disabled)),
+                _ => None,
+            })
+            .collect();
+        settings
+    };
+    let low = proto::VideoQuality::Low;
+    let mut run = Run::subscribed();
+    run.receive(update(vec![participant("PA_1", &["TR_1"])]));
+    let asked = run.feed(Input::TrackQuality {
+        sid: "TR_1".into(),
+        quality: low,
+    });
+    assert_eq!(quality(&asked), [(low, false)]);
+    assert!(
+        quality(&run.feed(Input::DisableTrack {
+            sid: "TR_1".into(),
+            disabled: true
+        }))[0]
+            .1
+    );
+    let enabled = run.feed(Input::DisableTrack {
+        sid: "TR_1".into(),
+        disabled: false,
+    });
+    assert_eq!(quality(&enabled), [(low, false)]);
+    run.feed(Input::Lost("reset".into()));
+    run.reconnecting();
+    run.feed(Input::Opened);
+    let resumed = run.receive(Response::Reconnect(proto::ReconnectResponse::default()));
+    assert_eq!(quality(&resumed), [(low, false)]);
+}
+
+#[test]
 fn an_empty_room_is_left_in_time() {
     let (mut run, _) = Run::joined(true, Filter::default());
     run.feed(Input::RoomTimeout(Some(3 * S)));
