@@ -73,6 +73,18 @@ impl BaseWebRTCSrc {
         glib::Object::builder().property("signaller", signaller).build()
     }
 
+    /// What the property `on-session-end` holds, for a derived element that declares it anew with a default of its own.
+    #[cfg(feature = "livekit")]
+    pub(crate) fn session_end(&self) -> WebRTCSrcSessionEnd {
+        self.imp().settings().on_session_end
+    }
+
+    /// Sets what [`Self::session_end`] gives.
+    #[cfg(feature = "livekit")]
+    pub(crate) fn choose_session_end(&self, session_end: WebRTCSrcSessionEnd) {
+        self.imp().settings().on_session_end = session_end;
+    }
+
     /// Gives a derived element its own signaller, in place of whatever it was constructed with.
     pub(crate) fn set_signaller(&self, signaller: Signallable) {
         signalling::replace(self, signaller);

@@ -44,12 +44,23 @@ pub(super) fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
     )
 }
 
+#[allow(
+    missing_docs,
+    reason = "the accessors the derive makes are described by the blurbs"
+)]
 mod imp {
     use super::*;
 
     /// Implementation of `GstLiveKitWebRTCSrc`.
-    #[derive(Default)]
-    pub struct LiveKitWebRTCSrc;
+    #[derive(Default, glib::Properties)]
+    #[properties(wrapper_type = super::LiveKitWebRTCSrc)]
+    pub struct LiveKitWebRTCSrc {
+        // The base class declares it with another default: a room outlives its sessions.
+        #[property(name = "on-session-end", type = WebRTCSrcSessionEnd, get = Self::session_end, set = Self::set_session_end,
+            mutable_ready, nick = "On session end", blurb = "What happens to the pads when the session ends, as when the \
+            server restarts. Read when a session begins", builder(WebRTCSrcSessionEnd::RemovePads))]
+        _on_session_end: (),
+    }
 
     #[glib::object_subclass]
     impl ObjectSubclass for LiveKitWebRTCSrc {
@@ -58,15 +69,27 @@ mod imp {
         type ParentType = BaseWebRTCSrc;
     }
 
+    #[glib::derived_properties]
     impl ObjectImpl for LiveKitWebRTCSrc {
         fn constructed(&self) {
             self.parent_constructed();
-            let obj = self.obj();
-            // A room outlives its sessions: a server that restarts is joined again.
-            obj.set_property("on-session-end", WebRTCSrcSessionEnd::RemovePads);
+            self.base().choose_session_end(WebRTCSrcSessionEnd::RemovePads);
             let signaller = LiveKitSignaller::new(WebRTCSignallerRole::Consumer);
-            obj.upcast_ref::<BaseWebRTCSrc>()
-                .set_signaller(signaller.upcast());
+            self.base().set_signaller(signaller.upcast());
+        }
+    }
+
+    impl LiveKitWebRTCSrc {
+        fn base(&self) -> BaseWebRTCSrc {
+            self.obj().clone().upcast()
+        }
+
+        fn session_end(&self) -> WebRTCSrcSessionEnd {
+            self.base().session_end()
+        }
+
+        fn set_session_end(&self, session_end: WebRTCSrcSessionEnd) {
+            self.base().choose_session_end(session_end);
         }
     }
 
