@@ -24,7 +24,9 @@ use crate::runtime::{self, Task};
 /// Where and how to connect.
 #[derive(Debug, Clone)]
 pub(super) struct Endpoint {
+    /// The configured server; a leave request may name others.
     pub(super) url: String,
+    /// A token is made for each attempt, so that none is too old.
     pub(super) credentials: Credentials,
     pub(super) cafile: Option<PathBuf>,
     pub(super) is_insecure: bool,
@@ -92,6 +94,7 @@ struct Worker {
     machine: Machine,
     host: Arc<dyn Host>,
     inputs: mpsc::Receiver<Input>,
+    /// At most one of the two: a websocket being opened, or an open one.
     attempt: Option<Opening>,
     socket: Option<WebSocket>,
 }

@@ -12,17 +12,23 @@ use crate::signaller::WebRTCSignallerRole;
 /// Settings of one participant.
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
+    /// Address of the server, `ws(s)://` or `http(s)://`.
     pub(super) ws_url: Option<String>,
+    /// With the next five: what a token is made of, unless one is given.
     pub(super) api_key: Option<String>,
     pub(super) secret_key: Option<String>,
     pub(super) participant_name: Option<String>,
     pub(super) identity: Option<String>,
+    /// A ready token; goes before the keys.
     pub(super) auth_token: Option<String>,
     pub(super) room_name: Option<String>,
     /// Seconds to wait for the server's word on an announced track.
     pub(super) timeout: u32,
+    /// Producer publishes, consumer subscribes.
     pub(super) role: WebRTCSignallerRole,
+    /// The one participant to receive, by session id or identity.
     pub(super) producer_peer_id: Option<String>,
+    /// Participants not to receive; counts only while nobody is chosen.
     pub(super) excluded_producer_peer_ids: Vec<String>,
     /// Milliseconds alone in the room before giving up; 0 is for ever.
     pub(super) room_timeout: u32,
@@ -30,8 +36,11 @@ pub(super) struct Settings {
     pub(super) reconnect_timeout: u32,
     /// Stream name (the `msid` of a sink pad) to the name of its source.
     pub(super) track_sources: Option<gst::Structure>,
+    /// Certificates to trust beside the system's.
     pub(super) cafile: Option<String>,
+    /// Whether any certificate will do.
     pub(super) insecure_tls: bool,
+    /// Extra headers of the handshake, for proxies in between.
     pub(super) headers: Option<gst::Structure>,
 }
 

@@ -80,12 +80,14 @@ impl Peer {
         }
     }
 
+    /// A started participant, by API key and secret.
     fn start(role: WebRTCSignallerRole, server: &LiveKit, identity: &str) -> Self {
         let peer = Self::new(role, server, identity);
         peer.signaller.start();
         peer
     }
 
+    /// Whether the log has a line with this text.
     fn says(&self, text: &str) -> bool {
         self.log.lock().unwrap().iter().any(|line| line.contains(text))
     }
@@ -122,6 +124,7 @@ impl Drop for Peer {
     }
 }
 
+/// The signaller's reports become steps of the negotiation and lines of the log.
 fn connect(signaller: &LiveKitSignaller, steps: &mpsc::UnboundedSender<Step>, log: &Arc<Mutex<Vec<String>>>) {
     let this: &Signallable = signaller.upcast_ref();
     let step = |make: fn(String) -> Step| {
@@ -211,12 +214,14 @@ impl Worker {
         }
     }
 
+    /// The session is over.
     fn end(&self) {
         if let Some(pipeline) = self.pipeline.lock().unwrap().take() {
             pipeline.set_state(gst::State::Null).unwrap();
         }
     }
 
+    /// A new session: its pipeline, its webrtcbin handed to the signaller.
     fn begin(&self, session: String) -> gst::Element {
         self.end();
         let is_publisher = self.signaller.role() == WebRTCSignallerRole::Producer;
@@ -264,6 +269,7 @@ impl Worker {
     }
 }
 
+/// Counts the packets of a received track; a picture is decoded and its width logged.
 fn count(
     webrtcbin: &gst::Element,
     pad: &gst::Pad,
@@ -390,6 +396,7 @@ fn token(identity: &str, grants: VideoGrants) -> String {
     token.to_jwt().unwrap()
 }
 
+/// A token for the room API.
 fn admin() -> String {
     token(
         "admin",
@@ -431,6 +438,7 @@ fn expired_token() -> String {
     format!("{signed}.{}", encoded(&digest))
 }
 
+/// A port nobody listens on.
 fn unused_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()

@@ -137,24 +137,32 @@ pub(in crate::signallers::livekit) enum Report {
 /// Why a participation ended for good.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(in crate::signallers::livekit) enum Failure {
+    /// Before the first join, or with a token that is not taken any more.
     #[error("could not connect to the LiveKit server: {0}")]
     Connect(String),
+    /// Thrown out.
     #[error("the LiveKit server ended the session: {0}")]
     Left(&'static str),
+    /// Lost and not found again.
     #[error("Server disconnected and not reached again within {seconds} s: {text}")]
     Gone { seconds: u64, text: String },
+    /// Not permitted, or of a kind the server does not take.
     #[error("the server refused to publish track {name:?}: {reason} {text}")]
     TrackRefused {
         name: String,
         reason: String,
         text: String,
     },
+    /// Neither acknowledged nor refused.
     #[error("the server did not acknowledge track {name:?} within {seconds} s (timeout)")]
     TrackTimeout { name: String, seconds: u64 },
+    /// Alone for too long.
     #[error("Room timeout reached with no other participants")]
     RoomTimeout,
+    /// The element ended its session for a reason that no new one would mend.
     #[error("the media connection to the LiveKit server failed: {0}")]
     Session(EndReason),
+    /// It speaks something else.
     #[error("the LiveKit server sent {0}")]
     Protocol(&'static str),
 }
@@ -162,12 +170,15 @@ pub(in crate::signallers::livekit) enum Failure {
 /// How to open a websocket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::signallers::livekit) struct Attempt {
+    /// A new participation or the one before.
     pub(in crate::signallers::livekit) purpose: Purpose,
+    /// Which entrance of the server.
     pub(in crate::signallers::livekit) route: Route,
     /// Another server than the configured one.
     pub(in crate::signallers::livekit) server: Option<String>,
     /// The token that the server sent last.
     pub(in crate::signallers::livekit) token: Option<String>,
+    /// Whether the server subscribes to everything by itself.
     pub(in crate::signallers::livekit) auto_subscribe: bool,
 }
 
@@ -195,6 +206,7 @@ pub(in crate::signallers::livekit) enum Route {
 pub(in crate::signallers::livekit) struct Refusal {
     /// The status of the HTTP response, when there was one.
     pub(in crate::signallers::livekit) status: Option<u16>,
+    /// What the user reads.
     pub(in crate::signallers::livekit) text: String,
 }
 
@@ -208,10 +220,16 @@ pub(in crate::signallers::livekit) enum DescriptionKind {
 /// What a participation needs to know of the settings.
 #[derive(Debug, Clone)]
 pub(in crate::signallers::livekit) struct Config {
+    /// Publishes; else subscribes.
     pub(in crate::signallers::livekit) is_publisher: bool,
+    /// Whose tracks a subscriber takes.
     pub(in crate::signallers::livekit) filter: Filter,
+    /// What named tracks of a publisher show.
     pub(in crate::signallers::livekit) sources: Sources,
+    /// How long the server may take to acknowledge a track.
     pub(in crate::signallers::livekit) publish_timeout: Duration,
+    /// How long to stay alone; `None` for ever.
     pub(in crate::signallers::livekit) room_timeout: Option<Duration>,
+    /// How long to look for a lost server; `None` for ever.
     pub(in crate::signallers::livekit) reconnect_timeout: Option<Duration>,
 }

@@ -42,6 +42,7 @@ impl Run {
         std::mem::take(&mut self.actions)
     }
 
+    /// A message of the server.
     fn receive(&mut self, response: Response) -> Vec<Action> {
         self.feed(Input::Received(Box::new(response)))
     }
@@ -53,6 +54,7 @@ impl Run {
         self.feed(Input::Tick)
     }
 
+    /// Joined, with what that brought about.
     fn joined(is_publisher: bool, filter: Filter) -> (Self, Vec<Action>) {
         let mut run = Self::new(is_publisher, filter);
         run.feed(Input::Start);
@@ -61,6 +63,7 @@ impl Run {
         (run, actions)
     }
 
+    /// Two tracks published and answered.
     fn published() -> Self {
         let (mut run, _) = Self::joined(true, Filter::default());
         run.feed(offer("unique"));
@@ -70,6 +73,7 @@ impl Run {
         run
     }
 
+    /// One offer answered.
     fn subscribed() -> Self {
         let (mut run, _) = Self::joined(false, Filter::default());
         run.receive(Response::Offer(publisher::description("offer", "v=0\r\n", 1)));
@@ -228,6 +232,8 @@ fn kinds(actions: &[Action]) -> Vec<String> {
     requests(actions).into_iter().map(name).collect()
 }
 
+// Joining.
+
 #[test]
 fn a_publisher_joins_by_the_single_entrance_and_is_asked_for_an_offer() {
     let mut run = Run::new(true, Filter::default());
@@ -251,6 +257,8 @@ fn an_older_server_is_joined_by_the_other_entrance() {
     let actions = run.feed(refusal(Some(404)));
     assert_eq!(failure(&actions), Some(&Failure::Connect("refused".into())));
 }
+
+// Publishing: announcements, offers, answers, refusals.
 
 #[test]
 fn tracks_are_announced_before_the_offer_and_candidates_follow_it_in_order() {
@@ -401,6 +409,8 @@ fn muting_works_from_either_end() {
     });
     assert!(matches!(reports(&unknown).as_slice(), [Report::Oddity(_)]));
 }
+
+// Losing the server: resume, join anew, give up.
 
 #[test]
 fn a_lost_publisher_resumes_and_says_what_it_published() {
@@ -622,6 +632,8 @@ fn silence_loses_the_connection() {
     assert!(matches!(run.reconnecting().purpose, Purpose::Resume { .. }));
 }
 
+// Losing the media.
+
 #[test]
 fn a_failed_media_connection_is_made_anew_and_other_ends_are_final() {
     let ended = |kind| Input::Ended {
@@ -688,6 +700,8 @@ fn a_stable_connection_makes_the_next_loss_the_first_again() {
     }
     assert!(!run.machine.recovery.is_running());
 }
+
+// Subscribing: offers, choices, participants.
 
 #[test]
 fn a_subscriber_answers_offers_with_their_numbers() {
@@ -949,6 +963,8 @@ fn a_layer_is_asked_for_and_again_when_the_server_forgot() {
     assert_eq!(quality(&resumed), [(low, false)]);
 }
 
+// Ends.
+
 #[test]
 fn an_empty_room_is_left_in_time() {
     let (mut run, _) = Run::joined(true, Filter::default());
@@ -1013,6 +1029,8 @@ fn stopping_takes_leave_at_once_whatever_goes_on() {
     opening.feed(Input::Start);
     assert!(opening.feed(Input::Stop).contains(&Action::Disconnect));
 }
+
+// Anything at any time.
 
 #[test]
 fn no_message_at_any_time_does_harm() {
