@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 //! What a consumer says on its data channels reaches the streams, and is answered.
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 mod common;
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Input that changes while consumers watch: they follow without a new description.
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 mod common;
 

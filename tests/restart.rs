@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 //! A producer that is stopped and started again serves again, through NULL and through READY.
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 mod common;
 

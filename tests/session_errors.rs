@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 //! What goes wrong is said once, in words a user can act on, and stopping never takes long.
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 mod common;
 

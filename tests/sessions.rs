@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 //! One consumer from its request to frames on its screen.
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 mod common;
 

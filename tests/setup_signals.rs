@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Applications configure what the sink makes: encoders, payloaders, filters, data channels, descriptions.
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 mod common;
 

@@ -2,6 +2,10 @@
 //! The GObject shell of a sink: properties, pads and state changes handed on to where they are decided.
 //!
 //! No logic lives here. Virtual methods come from the application's threads, those of pads from streaming threads.
+#![allow(
+    missing_docs,
+    reason = "the accessors the derive makes are described by the blurbs"
+)]
 
 use std::collections::BTreeSet;
 use std::sync::{LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};

@@ -22,6 +22,7 @@ mod imp;
 mod input;
 mod lifecycle;
 mod loss;
+mod mitigation;
 mod negotiate;
 mod pad;
 mod rate;
@@ -38,6 +39,7 @@ use gst::subclass::prelude::*;
 use crate::signaller::Signallable;
 
 pub(crate) use imp::BaseWebRTCSinkImpl;
+pub use mitigation::WebRTCSinkMitigationMode;
 pub use pad::WebRTCSinkPad;
 
 glib::wrapper! {
@@ -86,20 +88,6 @@ pub enum WebRTCSinkCongestionControl {
     #[default]
     #[enum_value(name = "Google Congestion Control algorithm", nick = "gcc")]
     GoogleCongestionControl,
-}
-
-/// Ways to degrade a picture that has too few bits.
-#[glib::flags(name = "GstWebRTCSinkMitigationMode")]
-pub enum WebRTCSinkMitigationMode {
-    /// None of them.
-    #[flags_value(name = "No mitigation applied", nick = "none")]
-    NONE = 0b0000_0000,
-    /// A smaller picture.
-    #[flags_value(name = "Lowered resolution", nick = "downscaled")]
-    DOWNSCALED = 0b0000_0001,
-    /// Fewer pictures a second.
-    #[flags_value(name = "Lowered framerate", nick = "downsampled")]
-    DOWNSAMPLED = 0b0000_0010,
 }
 
 /// What a sink can report about a session to Rust callers.

@@ -14,6 +14,10 @@ glib::wrapper! {
     pub struct WebRTCSinkPad(ObjectSubclass<imp::WebRTCSinkPad>) @extends gst::GhostPad, gst::ProxyPad, gst::Pad, gst::Object;
 }
 
+#[allow(
+    missing_docs,
+    reason = "the accessors the derive makes are described by the blurbs"
+)]
 mod imp {
     use super::*;
 

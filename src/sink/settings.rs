@@ -16,7 +16,7 @@ use crate::signaller::{Signallable, Signaller, WebRTCSignallerRole};
 
 /// Values of all properties. Bitrates are in bit/s.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub(crate) struct Settings {
     pub(crate) video_caps: gst::Caps,
     pub(crate) audio_caps: gst::Caps,
     pub(crate) stun_server: Option<String>,

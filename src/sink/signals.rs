@@ -240,24 +240,6 @@ pub(super) fn emit_session_ended(sink: &BaseWebRTCSink, session_id: &str, peer_i
     );
 }
 
-impl From<Mitigation> for WebRTCSinkMitigationMode {
-    fn from(mitigation: Mitigation) -> Self {
-        let mut modes = Self::NONE;
-        modes.set(Self::DOWNSCALED, mitigation.downscaled);
-        modes.set(Self::DOWNSAMPLED, mitigation.downsampled);
-        modes
-    }
-}
-
-impl From<WebRTCSinkMitigationMode> for Mitigation {
-    fn from(modes: WebRTCSinkMitigationMode) -> Self {
-        Self {
-            downscaled: modes.contains(WebRTCSinkMitigationMode::DOWNSCALED),
-            downsampled: modes.contains(WebRTCSinkMitigationMode::DOWNSAMPLED),
-        }
-    }
-}
-
 impl imp::BaseWebRTCSink {
     /// What encoding reads live.
     pub(super) fn encode_settings(&self) -> EncodeSettings {

@@ -110,11 +110,6 @@ impl State {
         self.sessions.keys().cloned().collect()
     }
 
-    /// How far the sink is started.
-    pub(super) fn phase(&self) -> Phase {
-        self.phase
-    }
-
     /// READY to PAUSED.
     pub(super) fn prepare(&mut self, pool: BranchPool) {
         self.phase = Phase::Prepared;
@@ -145,5 +140,47 @@ impl State {
         self.stun = None;
         self.discovery = None;
         (self.sessions(), self.pool.take(), was_signalling)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pad_numbers_count_per_kind_and_never_come_back() {
+        let mut state = State::default();
+        let kinds = [
+            MediaKind::Video,
+            MediaKind::Audio,
+            MediaKind::Video,
+            MediaKind::Video,
+        ];
+        assert_eq!(kinds.map(|kind| state.take_pad_number(kind)), [0, 0, 1, 2]);
+    }
+
+    #[test]
+    fn the_signaller_starts_once_per_run_and_not_before_playing() {
+        let mut state = State {
+            phase: Phase::Prepared,
+            ..State::default()
+        };
+        assert!(!state.start_if_described());
+        assert!(state.playing());
+        assert!(!state.playing());
+        assert!(!state.start_if_described());
+        let (_, _, was_signalling) = state.stop();
+        assert!(was_signalling);
+    }
+
+    #[test]
+    fn a_run_that_never_signalled_has_nothing_to_stop() {
+        let mut state = State {
+            phase: Phase::Prepared,
+            ..State::default()
+        };
+        let (sessions, pool, was_signalling) = state.stop();
+        assert!(sessions.is_empty() && pool.is_none() && !was_signalling);
+        assert!(!state.playing(), "a stopped sink does not start its signaller");
     }
 }

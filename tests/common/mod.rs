@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! What tests of elements share: an in-process signaller, consumers, ready-made producers, waiting with a deadline.
 #![allow(dead_code, reason = "each test binary uses its own part")]
+#![allow(unreachable_pub, reason = "tests have no crate to export to")]
 
 pub mod consumer;
 pub mod loopback;

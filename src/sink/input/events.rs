@@ -37,10 +37,12 @@ pub(in crate::sink) fn send_upstream(
     is_meant: impl Fn(&InputStream) -> bool,
 ) -> bool {
     let streams = sink.imp().state().streams();
+    // Every one of them gets it, also after the first has taken it.
     let meant = streams.iter().filter(|stream| is_meant(stream));
-    meant.fold(false, |is_taken, stream| {
-        stream.pad().push_event(event.clone()) || is_taken
-    })
+    meant
+        .filter(|stream| stream.pad().push_event(event.clone()))
+        .count()
+        > 0
 }
 
 /// The stream called so.

@@ -203,6 +203,8 @@ fn agreement(
     Err(SelectError::NoPayload { index })
 }
 
+/// Codecs both sides know, in the peer's order. H.264 is often offered several times: where one of them takes more than
+/// a packet a slice (RFC 6184, section 5.4), those that do not are left out.
 fn known_codecs(media: &gst_sdp::SDPMediaRef, line: &MediaLine) -> Vec<Agreement> {
     let twcc_id = extmap::id_of(media, extmap::TWCC_URI);
     let known = line.payload_types.iter().filter_map(|payload_type| {
@@ -214,7 +216,15 @@ fn known_codecs(media: &gst_sdp::SDPMediaRef, line: &MediaLine) -> Vec<Agreement
             twcc_id,
         })
     });
-    known.collect()
+    let known: Vec<_> = known.collect();
+    let fragments =
+        |it: &Agreement| media::fmtp(media, it.payload_type, "packetization-mode").as_deref() == Some("1");
+    let is_h264 = |it: &Agreement| it.codec == Codec::H264;
+    let can_fragment = known.iter().any(|it| is_h264(it) && fragments(it));
+    known
+        .into_iter()
+        .filter(|it| !is_h264(it) || !can_fragment || fragments(it))
+        .collect()
 }
 
 #[cfg(test)]
@@ -324,6 +334,24 @@ mod tests {
         assert_eq!(read_answer(&sdp(data), &sdp(data)), Ok(vec![Verdict::Data]));
         assert!(has_data(&sdp(data)));
         assert!(!has_data(&sdp(AUDIO)));
+    }
+
+    #[test]
+    fn of_several_h264_offers_the_one_that_may_fragment_is_taken() {
+        let offer = "m=video 9 UDP/TLS/RTP/SAVPF 102 104\na=rtpmap:102 H264/90000\na=rtpmap:104 H264/90000\n\
+            a=fmtp:102 packetization-mode=0;profile-level-id=42e01f\n\
+            a=fmtp:104 packetization-mode=1;profile-level-id=42e01f\na=recvonly\n";
+        let numbers = |text: &str| -> Vec<u8> {
+            let openings = read_offer(&sdp(text)).expect("valid");
+            openings[0]
+                .codecs
+                .iter()
+                .map(|codec| codec.payload_type)
+                .collect()
+        };
+        assert_eq!(numbers(offer), [104]);
+        let single = offer.replace("packetization-mode=1;", "");
+        assert_eq!(numbers(&single), [102, 104]);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use super::handle::Session;
 use super::machine::Fact;
 use super::operations::{Operations, bad_description, reparsed};
 use super::pipeline::internal;
+use super::retransmission;
 use super::slots::{self, Slot};
 use crate::end_reason::{EndReason, SessionEndReason};
 use crate::gst_ext::promise;
@@ -25,17 +26,18 @@ impl Operations {
         if offer.type_() != WebRTCSDPType::Offer {
             return Err(bad_description("what should be an offer is none"));
         }
-        let offer = reparsed(WebRTCSDPType::Offer, &offer.sdp())?;
-        let openings = select::read_offer(&offer.sdp()).map_err(bad_description)?;
+        let offer = reparsed(WebRTCSDPType::Offer, offer.sdp())?;
+        let openings = select::read_offer(offer.sdp()).map_err(bad_description)?;
         let verdicts = self.fill(openings, &offer).await?;
-        let with_channels = channels::is_wanted(self.session.settings()) && select::has_data(&offer.sdp());
+        let with_channels = channels::is_wanted(self.session.settings()) && select::has_data(offer.sdp());
         self.announce(with_channels).await?;
         self.set_remote(&offer).await?;
         let answer = promise::create_answer(&self.webrtcbin)
             .await
             .map_err(bad_description)?;
-        self.set_and_send(reparsed(WebRTCSDPType::Answer, &answer.sdp())?)
+        self.set_and_send(reparsed(WebRTCSDPType::Answer, answer.sdp())?)
             .await?;
+        retransmission::limit(&self.session, &self.webrtcbin);
         self.link(verdicts, &offer).await?;
         self.session.observe(Fact::Described);
         Ok(())
@@ -98,7 +100,7 @@ fn fill(
             filled.push((slots::decline(session, webrtcbin, index, opening.kind)?, None));
             continue;
         };
-        let slot = slots::open(session, webrtcbin, &stream, index, vec![payload])?;
+        let slot = slots::open(session, webrtcbin, &stream, index, &[payload])?;
         if let Some(caps) = answered_caps(offer, index, &agreement, slot.ssrc) {
             slots::prefer(&slot.pad, &caps);
         }

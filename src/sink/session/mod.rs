@@ -21,6 +21,7 @@ mod outlet;
 mod pipeline;
 mod recovery;
 mod release;
+mod retransmission;
 mod slots;
 mod traffic;
 

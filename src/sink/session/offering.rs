@@ -12,6 +12,7 @@ use super::handle::Session;
 use super::machine::Fact;
 use super::operations::{Operations, bad_description, reparsed};
 use super::pipeline::internal;
+use super::retransmission;
 use super::slots::{self, Slot};
 use crate::end_reason::{EndReason, SessionEndReason};
 use crate::error;
@@ -39,8 +40,9 @@ impl Operations {
         let Some(offer) = self.local.clone() else {
             return Err(internal("an answer came before an offer"));
         };
-        let verdicts = select::read_answer(&offer.sdp(), &answer.sdp()).map_err(refused)?;
+        let verdicts = select::read_answer(offer.sdp(), answer.sdp()).map_err(refused)?;
         self.set_remote(&answer).await?;
+        retransmission::limit(&self.session, &self.webrtcbin);
         self.link(verdicts, &answer).await?;
         self.session.observe(Fact::Described);
         if self.turns.answered() {
@@ -137,7 +139,7 @@ fn open_all(
         match payloads::find(&sink, session.settings(), stream) {
             Ok(payloads) => {
                 let index = index - u32::from(failure.is_some());
-                slots.push(slots::open(session, webrtcbin, stream, index, payloads)?);
+                slots.push(slots::open(session, webrtcbin, stream, index, &payloads)?);
             }
             Err(why) => {
                 error::post_warning(&sink, &why);

@@ -12,7 +12,7 @@ use gst_webrtc::{WebRTCRTPTransceiver, WebRTCRTPTransceiverDirection};
 
 use super::handle::Session;
 use super::pipeline::internal;
-use crate::codec::{Codec, MediaKind};
+use crate::codec::MediaKind;
 use crate::end_reason::EndReason;
 use crate::sink::encode::StreamId;
 use crate::sink::input::InputStream;
@@ -31,8 +31,6 @@ pub(super) struct Slot {
     pub(super) pad: gst::Pad,
     /// The stream's SSRC in this session.
     pub(super) ssrc: u32,
-    /// What it was offered as.
-    pub(super) payloads: Vec<Payload>,
     /// Whether a peer that accepted it is being sent to.
     pub(super) is_linked: bool,
 }
@@ -99,11 +97,11 @@ pub(super) fn open(
     webrtcbin: &gst::Element,
     stream: &InputStream,
     media_index: u32,
-    payloads: Vec<Payload>,
+    payloads: &[Payload],
 ) -> Result<Slot, EndReason> {
     let common = common(session, twcc_id(session));
     let mut caps = gst::Caps::new_empty();
-    for payload in &payloads {
+    for payload in payloads {
         caps.merge(describe::offered(&payload.rtp_caps, payload.proposal, &common));
     }
     let pad = request(webrtcbin, media_index, stream.kind(), &caps, session)?;
@@ -116,7 +114,6 @@ pub(super) fn open(
         media_index,
         pad,
         ssrc: common.ssrc,
-        payloads,
         is_linked: false,
     })
 }
@@ -141,7 +138,6 @@ pub(super) fn decline(
         media_index,
         pad,
         ssrc: 0,
-        payloads: Vec::new(),
         is_linked: false,
     })
 }
@@ -170,14 +166,6 @@ pub(super) fn common(session: &Session, twcc_id: Option<u8>) -> Common {
 /// The transceiver behind a sink pad.
 pub(super) fn transceiver(pad: &gst::Pad) -> WebRTCRTPTransceiver {
     pad.property("transceiver")
-}
-
-/// Codecs of a section by what they were offered as.
-pub(super) fn rtp_caps(slot: &Slot, codec: Codec) -> Option<gst::Caps> {
-    slot.payloads
-        .iter()
-        .find(|payload| payload.proposal.codec == codec)
-        .map(|payload| payload.rtp_caps.clone())
 }
 
 fn request(
