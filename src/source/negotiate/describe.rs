@@ -11,6 +11,7 @@ use std::fmt::Write;
 use super::description::{Description, Format};
 use super::lines::{Line, Wire};
 use super::select::{Abilities, Selection};
+use crate::sdp::extmap::TWCC_URI;
 
 /// Transport parameters of this side for one m-line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -162,7 +163,7 @@ pub(crate) fn offer(session_id: &str, proposals: &[Proposal], ours: impl Fn(usiz
         text.attribute("recvonly", None);
         text.attribute("rtcp-mux", None);
         text.attribute("rtcp-rsize", None);
-        text.attribute("extmap", Some(&format!("1 {TWCC}")));
+        text.attribute("extmap", Some(&format!("1 {TWCC_URI}")));
         for format in &proposal.formats {
             text.format(format, format.feedback.iter().map(String::as_str));
         }
@@ -331,9 +332,6 @@ impl Text {
         }
     }
 }
-
-/// Transport-wide sequence numbers.
-const TWCC: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 
 #[cfg(test)]
 mod tests {

@@ -5,6 +5,7 @@
 //! active for webrtcbin even when the peer switches it off, because 1.22 cannot take it back into use; only what is
 //! sent to the peer says so.
 
+use super::describe::Proposal;
 use super::description::{Description, Format, Media};
 use super::select::Selection;
 
@@ -181,6 +182,19 @@ pub(crate) fn plan(
         }
     }
     Ok(lines)
+}
+
+/// An answer may refuse the m-line that carries the transport of the bundle. webrtcbin cannot move that: it is shown
+/// what was offered, and no media comes.
+pub(crate) fn keep_offered(lines: &mut [Line], offered: &[Proposal]) {
+    for (line, proposal) in lines.iter_mut().zip(offered) {
+        if let (Line::Rejected, Some(selection)) = (&line, Selection::of_offer(&proposal.formats)) {
+            *line = Line::Media {
+                selection: Box::new(selection),
+                wire: Wire::Rejected,
+            };
+        }
+    }
 }
 
 /// Gives up repair whose payload types another m-line uses for something else: in a bundle there is one meaning each
@@ -433,6 +447,23 @@ pub(crate) mod tests {
                 .collect();
             assert_eq!(numbers, expected, "audio is {audio}");
         }
+    }
+
+    #[test]
+    fn a_refused_line_of_our_offer_stays_for_webrtcbin() {
+        let proposal = |kind, index: usize| Proposal {
+            kind,
+            mid: format!("{kind}{index}"),
+            formats: chromium().media[index].rtp_formats(),
+        };
+        let mut lines = planned(&[], &again("m=audio 9", "m=audio 0"));
+        assert_eq!(lines[0], Line::Rejected);
+        keep_offered(&mut lines, &[proposal("audio", 0), proposal("video", 1)]);
+        let Line::Media { selection, wire } = &lines[0] else {
+            panic!("{:?}", lines[0])
+        };
+        assert_eq!((selection.primary.payload_type, *wire), (111, Wire::Rejected));
+        assert!(lines[1].receiving().is_some());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! What to accept of one m-line: a codec, its repair, and header extensions. Pure.
 
 use crate::codec::Codec;
+use crate::sdp::extmap::TWCC_URI;
 
 use super::description::{Format, Media};
 
@@ -90,6 +91,18 @@ impl Selection {
         Self::choose(media, keeps, abilities).or_else(|| Self::choose(media, &accepts, abilities))
     }
 
+    /// The first codec of an offer of ours, for an m-line that the peer refuses: webrtcbin goes on with it as offered.
+    pub(crate) fn of_offer(formats: &[Format]) -> Option<Self> {
+        let primary = formats.first()?.clone();
+        Some(Self {
+            codec: Codec::from_encoding_name(&primary.encoding)?,
+            primary,
+            rtx: None,
+            fec: None,
+            extensions: Vec::new(),
+        })
+    }
+
     /// Every format of the selection in the order of an m-line.
     pub(crate) fn formats(&self) -> impl Iterator<Item = &Format> {
         let fec = self.fec.iter();
@@ -117,7 +130,7 @@ impl Selection {
             .filter(move |value| match *value {
                 "nack" => is_primary && abilities.retransmission,
                 "nack pli" | "ccm fir" => is_primary,
-                "transport-cc" => self.extensions.iter().any(|extension| extension.uri == TWCC),
+                "transport-cc" => self.extensions.iter().any(|extension| extension.uri == TWCC_URI),
                 _ => false,
             })
     }
@@ -167,12 +180,10 @@ fn read_extension(value: &str) -> Option<Extension> {
     })
 }
 
-/// Transport-wide sequence numbers: without them in the answer the peer has no congestion feedback.
-const TWCC: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
-
 /// Extensions that rtpbin or a depayloader of GStreamer 1.22 makes something of.
 const UNDERSTOOD: &[&str] = &[
-    TWCC,
+    // Without it in the answer the peer has no congestion feedback.
+    TWCC_URI,
     "urn:ietf:params:rtp-hdrext:sdes:mid",
     "urn:ietf:params:rtp-hdrext:ssrc-audio-level",
     "urn:ietf:params:rtp-hdrext:ntp-64",

@@ -33,7 +33,7 @@ pub(crate) struct Stream {
 }
 
 /// webrtcbin's pad of the stream.
-struct Input {
+pub(crate) struct Input {
     pad: gst::Pad,
     gate: Gate,
 }
@@ -68,18 +68,15 @@ impl Stream {
         self.input.is_some()
     }
 
-    /// Media comes from `pad`, held back by the probe `gate`. A pad before it is drained from now on.
-    pub(crate) fn set_input(&mut self, pad: gst::Pad, gate: gst::PadProbeId) {
-        self.drop_input();
-        self.input = Some(Input {
-            pad,
-            gate: Gate::Held(gate),
-        });
+    /// Media comes by `input`. One before it is drained from now on.
+    pub(crate) fn set_input(&mut self, input: Input) {
+        drop(self.take_input());
+        self.input = Some(input);
     }
 
     /// The connection that fed the stream is gone; the pad stays.
     pub(crate) fn disconnect(&mut self) {
-        self.drop_input();
+        drop(self.take_input());
         self.drop_branch();
     }
 
@@ -141,9 +138,9 @@ impl Stream {
         self.drop_branch();
     }
 
-    /// Sends end of stream behind what is still on its way.
-    pub(crate) fn end(&mut self) {
-        self.drop_input();
+    /// Sends end of stream behind what is still on its way; gives what fed the stream, drained, for it may come back.
+    pub(crate) fn end(&mut self) -> Option<Input> {
+        let input = self.take_input();
         self.outlet.let_end_pass();
         let entry = self.branch.as_ref().and_then(Branch::entry);
         match entry.filter(|_| self.outlet.sink_pad().has_current_caps()) {
@@ -151,6 +148,7 @@ impl Stream {
             // Nothing has passed the branch, or there is none: decoders without input would keep the event.
             None => self.outlet.end(),
         }
+        input
     }
 
     /// Asks the producer for a key frame.
@@ -197,16 +195,24 @@ impl Stream {
         }
     }
 
-    fn drop_input(&mut self) {
-        if let Some(mut input) = self.input.take() {
-            input.drain();
-        }
+    fn take_input(&mut self) -> Option<Input> {
+        let mut input = self.input.take()?;
+        input.drain();
+        Some(input)
     }
 }
 
 impl Input {
+    /// Media waits at `pad`, held by the probe `gate`.
+    pub(crate) fn held(pad: gst::Pad, gate: gst::PadProbeId) -> Self {
+        Self {
+            pad,
+            gate: Gate::Held(gate),
+        }
+    }
+
     /// Drops everything that would leave the pad.
-    fn drain(&mut self) {
+    pub(crate) fn drain(&mut self) {
         let dropping = gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST;
         let held = match std::mem::replace(&mut self.gate, Gate::Open) {
             Gate::Dropping(probe) => return self.gate = Gate::Dropping(probe),

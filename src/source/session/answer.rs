@@ -145,7 +145,8 @@ impl Task {
             return Err(over(SessionEndReason::NoCommonCodec, text));
         }
         self.lines = planned;
-        self.streams.follow(&self.lines, theirs, self.transport.as_ref());
+        let transport = self.transport.as_ref().filter(|_| self.is_verified);
+        self.streams.follow(&self.lines, theirs, transport);
         Ok(())
     }
 
@@ -206,6 +207,7 @@ impl Task {
         }
         let text = describe::offer(&made.session_id, &proposals, |index| parameters[index].clone());
         self.order.offering();
+        self.offered = proposals;
         go_on!(self.set_local(WebRTCSDPType::Offer, &text).await);
         go_on!(self.send(WebRTCSDPType::Offer, &text));
         Flow::On
@@ -213,6 +215,7 @@ impl Task {
 
     async fn take_answer(&mut self, theirs: Description) -> Flow {
         go_on!(self.plan(&theirs));
+        lines::keep_offered(&mut self.lines, &self.offered);
         let remote = describe::remote(&theirs, &self.lines, self.abilities);
         self.theirs = Some(theirs);
         go_on!(self.set_remote(WebRTCSDPType::Answer, &remote).await);

@@ -118,7 +118,7 @@ impl Task {
             }
         };
         let limited = tokio::time::timeout(END_PATIENCE, all_out);
-        if !matches!(self.within(limited).await, Ok(Ok(()))) {
+        if let Ok(Err(_)) = self.within(limited).await {
             gst::warning!(
                 CAT,
                 obj = &self.src,

@@ -18,7 +18,7 @@ use crate::source::exposure::{self, Label};
 use crate::source::negotiate::describe;
 use crate::source::negotiate::description::Description;
 use crate::source::negotiate::lines::{self, Line};
-use crate::source::output::stream::Stream;
+use crate::source::output::stream::{Input, Stream};
 use crate::source::settings::Settings;
 use crate::source::{BaseWebRTCSrc, CAT, WebRTCSrcPad, signals};
 
@@ -30,8 +30,9 @@ pub(crate) struct Streams {
     by_line: BTreeMap<usize, Stream>,
     /// Streams that were taken away but whose end has not left the pad.
     departing: Vec<Stream>,
-    /// Pads that came first and whose certificate is still to be seen.
-    held: Vec<(usize, gst::Pad, gst::PadProbeId)>,
+    /// What could feed the stream of an m-line: it waits for the peer's certificate, or is drained while the m-line is
+    /// switched off.
+    parked: BTreeMap<usize, Input>,
     /// Whether pads were added that nobody was told the last of.
     has_news: bool,
 }
@@ -45,7 +46,7 @@ impl Streams {
             pads: Pads::new(src, session),
             by_line: BTreeMap::new(),
             departing: Vec::new(),
-            held: Vec::new(),
+            parked: BTreeMap::new(),
             has_news: false,
         }
     }
@@ -107,6 +108,9 @@ impl Streams {
                 stream.codec = selection.codec;
                 connect(&self.src, &self.session, stream, transport);
             }
+            if transport.is_some() {
+                self.unpark(index, transport);
+            }
         }
     }
 
@@ -120,29 +124,27 @@ impl Streams {
         self.src.no_more_pads();
     }
 
-    /// Media of the m-line at `index` comes from `pad`. Without `transport` it is held until [`Streams::open`].
-    pub(crate) fn media(
-        &mut self,
-        index: Option<usize>,
-        pad: gst::Pad,
-        gate: gst::PadProbeId,
-        transport: Option<&Transport>,
-    ) {
-        let stream = index.and_then(|index| self.by_line.get_mut(&index));
-        match (stream, transport, index) {
-            (Some(stream), Some(_), _) => {
-                stream.set_input(pad, gate);
-                connect(&self.src, &self.session, stream, transport);
+    /// Media of the m-line at `index` comes by `input`. Without `transport` it waits until [`Streams::open`].
+    pub(crate) fn media(&mut self, index: Option<usize>, mut input: Input, transport: Option<&Transport>) {
+        match (index, transport) {
+            (Some(index), Some(_)) if self.by_line.contains_key(&index) => {
+                self.parked.insert(index, input);
+                self.unpark(index, transport);
             }
-            (Some(_), None, Some(index)) => self.held.push((index, pad, gate)),
-            _ => drop_all(&pad, gate),
+            (Some(index), None) => drop(self.parked.insert(index, input)),
+            (Some(index), Some(_)) => {
+                input.drain();
+                self.parked.insert(index, input);
+            }
+            (None, _) => input.drain(),
         }
     }
 
-    /// The peer is who it said it is: what was held may flow.
+    /// The peer is who it said it is: what waits may flow.
     pub(crate) fn open(&mut self, transport: Option<&Transport>) {
-        for (index, pad, gate) in std::mem::take(&mut self.held) {
-            self.media(Some(index), pad, gate, transport);
+        let waiting: Vec<usize> = self.parked.keys().copied().collect();
+        for index in waiting {
+            self.unpark(index, transport);
         }
     }
 
@@ -196,13 +198,15 @@ impl Streams {
 
     /// The connection is gone; pads stay for the next.
     pub(crate) fn disconnect(&mut self) {
-        self.held.clear();
+        self.parked.clear();
         self.by_line.values_mut().for_each(Stream::disconnect);
     }
 
     /// Ends every stream; their pads report when it is done.
     pub(crate) fn end_all(&mut self) -> Vec<String> {
-        self.by_line.values_mut().for_each(Stream::end);
+        for stream in self.by_line.values_mut() {
+            stream.end();
+        }
         self.by_line
             .values()
             .map(|stream| stream.pad.name().into())
@@ -211,7 +215,7 @@ impl Streams {
 
     /// Lets go of all streams; what they held is the caller's to drop.
     pub(crate) fn take(&mut self) -> Vec<Stream> {
-        self.held.clear();
+        self.parked.clear();
         let streams = std::mem::take(&mut self.by_line).into_values();
         streams.chain(self.departing.drain(..)).collect()
     }
@@ -220,8 +224,21 @@ impl Streams {
     fn depart(&mut self, index: usize) {
         if let Some(mut stream) = self.by_line.remove(&index) {
             gst::debug!(CAT, obj = &stream.pad, "m-line {index} does not send any more");
-            stream.end();
+            if let Some(input) = stream.end() {
+                self.parked.insert(index, input);
+            }
             self.departing.push(stream);
+        }
+    }
+
+    /// Feeds the stream of an m-line by what was parked for it.
+    fn unpark(&mut self, index: usize, transport: Option<&Transport>) {
+        let Some(stream) = self.by_line.get_mut(&index) else {
+            return;
+        };
+        if let Some(input) = self.parked.remove(&index) {
+            stream.set_input(input);
+            connect(&self.src, &self.session, stream, transport);
         }
     }
 
@@ -270,10 +287,4 @@ fn producer_id(src: &BaseWebRTCSrc) -> Option<String> {
     let signaller = src.imp().signaller()?;
     let property = signaller.find_property("producer-peer-id")?;
     (property.value_type() == String::static_type()).then(|| signaller.property("producer-peer-id"))?
-}
-
-fn drop_all(pad: &gst::Pad, gate: gst::PadProbeId) {
-    let dropping = gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST;
-    pad.add_probe(dropping, |_, _| gst::PadProbeReturn::Drop);
-    pad.remove_probe(gate);
 }

@@ -18,12 +18,14 @@ use super::transport::{Event, Transport};
 use super::{By, Op, Remote, Session};
 use crate::end_reason::{EndReason, SessionEndReason};
 use crate::signaller::{Signallable, SignallableExt, signals};
+use crate::source::exposure;
 use crate::source::negotiate::describe;
 use crate::source::negotiate::description::Description;
 use crate::source::negotiate::lines::Line;
 use crate::source::negotiate::machine::Machine as Order;
 use crate::source::negotiate::select::Abilities;
 use crate::source::output::outlet::Notice;
+use crate::source::output::stream::Input as MediaInput;
 use crate::source::settings::Settings;
 use crate::source::{BaseWebRTCSrc, CAT};
 use crate::webrtcbin::Config;
@@ -46,6 +48,8 @@ pub(crate) struct Task {
     pub(super) streams: Streams,
     pub(super) lines: Vec<Line>,
     pub(super) theirs: Option<Description>,
+    /// What this side offered, when it did.
+    pub(super) offered: Vec<describe::Proposal>,
     /// Version of the next description of ours.
     pub(super) version: u64,
     /// Local candidates as sent, to be sent again when ICE is restarted.
@@ -86,6 +90,8 @@ pub(crate) async fn run(
     let Some(signaller) = src.imp().signaller() else {
         return;
     };
+    // What the session before this one has left for the application to see.
+    exposure::withdraw_all(src);
     let mut task = Task::new(src, session, signaller, stop);
     let flow = match task.open_transport().await {
         Flow::On => task.serve(&mut queue, &mut remote).await,
@@ -124,6 +130,7 @@ impl Task {
             streams: Streams::new(src, session),
             lines: Vec::new(),
             theirs: None,
+            offered: Vec::new(),
             version: 0,
             sent_candidates: Vec::new(),
             early_candidates: Vec::new(),
@@ -307,6 +314,7 @@ impl Task {
         }
         self.lines.clear();
         self.theirs = None;
+        self.offered.clear();
         self.version = 0;
         self.sent_candidates.clear();
         self.order = Order::new();
@@ -338,7 +346,7 @@ impl Task {
             first.ssrc
         );
         let transport = self.transport.as_ref().filter(|_| self.is_verified);
-        self.streams.media(index, pad, gate, transport);
+        self.streams.media(index, MediaInput::held(pad, gate), transport);
     }
 
     fn failed(&mut self, origin: &gst::Object, text: &str) -> Flow {

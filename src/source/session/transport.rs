@@ -211,13 +211,14 @@ impl Report {
     }
 }
 
+fn rtpbin(webrtcbin: &gst::Element) -> Option<gst::Element> {
+    webrtcbin.dynamic_cast_ref::<gst::Bin>()?.by_name("rtpbin")
+}
+
 impl Heard {
     /// Watches the pads where decrypted RTP and RTCP enter webrtcbin's rtpbin.
     fn listen(self: &Arc<Self>, webrtcbin: &gst::Element) {
-        let rtpbin = webrtcbin
-            .dynamic_cast_ref::<gst::Bin>()
-            .and_then(|bin| bin.by_name("rtpbin"));
-        let Some(rtpbin) = rtpbin else { return };
+        let Some(rtpbin) = rtpbin(webrtcbin) else { return };
         let heard = self.clone();
         rtpbin.connect_pad_added(move |_, pad| {
             if pad.direction() == gst::PadDirection::Sink && pad.name().starts_with("recv_") {
