@@ -116,9 +116,14 @@ impl Loopback {
     /// Two signallers, each the other's peer: the producer's and the consumer's.
     pub fn pair() -> (Self, Self) {
         let (producer, consumer) = (Self::default(), Self::default());
-        producer.imp().twin.lock().unwrap().set(Some(&consumer));
-        consumer.imp().twin.lock().unwrap().set(Some(&producer));
+        producer.join(&consumer);
         (producer, consumer)
+    }
+
+    /// Makes two signallers each other's peer.
+    pub fn join(&self, other: &Self) {
+        self.imp().twin.lock().unwrap().set(Some(other));
+        other.imp().twin.lock().unwrap().set(Some(self));
     }
 
     /// Called on the producer's side of a pair: begins a session on both sides.

@@ -7,7 +7,7 @@ use gst::prelude::*;
 use gst_webrtc::{WebRTCDataChannel, WebRTCPeerConnectionState, WebRTCSDPType, WebRTCSessionDescription};
 use gstrswebrtc::signaller::signals;
 
-use super::loopback::{Loopback, Sent, reparsed};
+use super::loopback::{Loopback, Sent};
 
 /// 320x240 at 30 frames a second in VP8, a key frame a second.
 pub const VP8: &str = "videotestsrc is-live=true pattern=smpte75 ! video/x-raw,width=320,height=240,framerate=30/1 ! \
@@ -46,14 +46,41 @@ pub struct Seen {
 /// How a producer changes its offer on the way.
 pub type Alter = fn(String) -> String;
 
+fn unchanged(text: String) -> String {
+    text
+}
+
 impl Producer {
     /// A producer of these streams, each a launch line that ends in RTP; it has begun a session but not offered.
     pub fn new(signaller: &Loopback, id: &str, streams: &[&str]) -> Self {
+        // webrtcbin numbers RTX, RED and ULPFEC from there on.
+        let payload_types: Vec<usize> = (0..streams.len()).map(|index| 96 + 6 * index).collect();
+        Self::with_payload_types(signaller, id, streams, &payload_types)
+    }
+
+    /// A producer that goes on with a session that has begun.
+    pub fn returning(signaller: &Loopback, id: &str, streams: &[&str]) -> Self {
+        let payload_types: Vec<usize> = (0..streams.len()).map(|index| 96 + 6 * index).collect();
+        Self::prepare(signaller, id, streams, &payload_types)
+    }
+
+    /// As [`Producer::new`], with these payload types.
+    pub fn with_payload_types(
+        signaller: &Loopback,
+        id: &str,
+        streams: &[&str],
+        payload_types: &[usize],
+    ) -> Self {
+        let producer = Self::prepare(signaller, id, streams, payload_types);
+        signals::emit_session_started(signaller.upcast_ref(), id, &format!("peer-{id}"));
+        producer
+    }
+
+    fn prepare(signaller: &Loopback, id: &str, streams: &[&str], payload_types: &[usize]) -> Self {
         let branches: Vec<_> = streams
             .iter()
-            .enumerate()
-            // webrtcbin numbers RTX, RED and ULPFEC from there on.
-            .map(|(index, stream)| format!("{stream},payload={} ! w.", 96 + 6 * index))
+            .zip(payload_types)
+            .map(|(stream, number)| format!("{stream},payload={number} ! w."))
             .collect();
         let line = format!("webrtcbin name=w bundle-policy=max-bundle {}", branches.join(" "));
         let pipeline: gst::Pipeline = gst::parse::launch(&line)
@@ -75,7 +102,6 @@ impl Producer {
             .pipeline
             .set_state(gst::State::Playing)
             .expect("it plays");
-        signals::emit_session_started(signaller.upcast_ref(), id, &format!("peer-{id}"));
         producer
     }
 
@@ -94,10 +120,10 @@ impl Producer {
 
     /// Offers what there is.
     pub fn offer(&self) {
-        self.offer_altered(|text| text);
+        self.offer_altered(unchanged);
     }
 
-    /// Offers, with a change that only the peer sees.
+    /// Offers, with a change that only the peer sees; in the answer, `inactive` is hidden from this side's webrtcbin.
     pub fn offer_altered(&self, alter: Alter) {
         let (signaller, id, weak) = (
             self.signaller.clone(),
@@ -161,15 +187,15 @@ impl Producer {
         let (weak, seen) = (self.webrtcbin.downgrade(), self.seen.clone());
         self.signaller.route(&self.id, move |sent| match sent {
             Sent::Description(description) => {
-                let description = reparsed(&description);
+                let text = description.sdp().as_text().expect("it prints");
+                let sdp =
+                    gst_sdp::SDPMessage::parse_buffer(text.replace("a=inactive", "a=recvonly").as_bytes());
+                let description = WebRTCSessionDescription::new(description.type_(), sdp.expect("it parses"));
+                seen.descriptions.lock().unwrap().push(text);
                 if let Some(webrtcbin) = weak.upgrade() {
                     webrtcbin
                         .emit_by_name::<()>("set-remote-description", &[&description, &None::<gst::Promise>]);
                 }
-                seen.descriptions
-                    .lock()
-                    .unwrap()
-                    .push(description.sdp().as_text().expect("it prints"));
             }
             Sent::Candidate(index, candidate) => {
                 if let Some(webrtcbin) = weak.upgrade() {

@@ -81,6 +81,19 @@ impl Receiver {
         self.seen.streams.lock().unwrap().get(name).cloned()
     }
 
+    /// Counts what leaves a pad that was not added but requested.
+    pub fn count(&self, pad: &gst::Pad) {
+        let stream = self
+            .seen
+            .streams
+            .lock()
+            .unwrap()
+            .entry(pad.name().into())
+            .or_default()
+            .clone();
+        count(pad, &stream);
+    }
+
     pub fn buffers(&self, name: &str) -> u64 {
         self.stream(name)
             .map_or(0, |stream| stream.buffers.load(Ordering::SeqCst))

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MPL-2.0
+//! A network that goes and comes back between this crate's sink and its source: what plays goes on, at the same pads.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use gst::prelude::*;
+use gst_webrtc::WebRTCSessionDescription;
+use testkit::candidate;
+use testkit::link::Plan;
+use testkit::relay::{Link, Side};
+
+use crate::common::loopback::{Loopback, Sent};
+use crate::common::pipelines::{Producer, SMALL, video};
+use crate::common::receiver::Receiver;
+use crate::common::{init, wait_until, wait_within};
+
+/// A sink and a source whose packets all pass an emulated link.
+struct Joined {
+    producer: Producer,
+    receiver: Receiver,
+    link: Arc<Link>,
+}
+
+impl Joined {
+    fn new() -> Self {
+        init();
+        let clear = Plan::clear(Duration::from_millis(5));
+        let link = Arc::new(Link::new(clear.clone(), clear));
+        let producer = Producer::start(&[video(SMALL)], |_| ());
+        let receiver = Receiver::new(|_| Some("videoconvert"));
+        lead(&producer.signaller, &receiver.signaller, &link, Side::Left);
+        lead(&receiver.signaller, &producer.signaller, &link, Side::Right);
+        gstrswebrtc::signaller::signals::emit_session_started(
+            receiver.signaller.upcast_ref(),
+            "one",
+            "producer",
+        );
+        producer.signaller.request("one", "consumer", None);
+        receiver.wait_buffers("video_0", 30);
+        Self {
+            producer,
+            receiver,
+            link,
+        }
+    }
+
+    /// Lets nothing pass for so long.
+    fn cut(&self, length: Duration) {
+        let lossy = Plan::clear(Duration::ZERO).losing(1.0);
+        self.link.restart(lossy.clone(), lossy);
+        let end = Instant::now() + length;
+        wait_within(length * 2, "the network is gone", || Instant::now() >= end);
+        let clear = Plan::clear(Duration::from_millis(5));
+        self.link.restart(clear.clone(), clear);
+    }
+
+    /// Media came back in time, and nobody was told of any end.
+    fn assert_goes_on(&self) {
+        self.receiver.wait_buffers("video_0", 30);
+        assert_eq!(*self.receiver.seen.pads_added.lock().unwrap(), ["video_0"]);
+        assert_eq!(
+            self.receiver
+                .stream("video_0")
+                .unwrap()
+                .ends
+                .load(Ordering::SeqCst),
+            0
+        );
+        assert!(self.receiver.errors().is_empty(), "{:?}", self.receiver.errors());
+        assert_eq!(self.producer.sessions(), ["one"]);
+        self.producer.assert_no_errors();
+    }
+}
+
+/// What `from` sends reaches `to` with candidates that lead through the link.
+fn lead(from: &Loopback, to: &Loopback, link: &Arc<Link>, side: Side) {
+    let (to, link) = (to.clone(), link.clone());
+    from.route("one", move |sent| {
+        let relay = |address| link.relay(side, address);
+        match sent {
+            Sent::Description(description) => {
+                let text = description.sdp().as_text().expect("it prints");
+                let text = candidate::rewrite_description(&text, relay);
+                let sdp = gst_sdp::SDPMessage::parse_buffer(text.as_bytes()).expect("it parses");
+                to.receive(
+                    "one",
+                    Sent::Description(WebRTCSessionDescription::new(description.type_(), sdp)),
+                );
+            }
+            Sent::Candidate(index, text) => {
+                if let Some(text) = candidate::rewrite(&text, relay) {
+                    to.receive("one", Sent::Candidate(index, text));
+                }
+            }
+            Sent::End(reason) => to.receive("one", Sent::End(reason)),
+        }
+    });
+}
+
+#[test]
+fn a_short_cut_is_only_a_gap() {
+    let joined = Joined::new();
+    joined.cut(Duration::from_secs(3));
+    joined.assert_goes_on();
+}
+
+#[test]
+fn a_long_cut_is_recovered_from() {
+    let joined = Joined::new();
+    joined.cut(Duration::from_secs(15));
+    joined.assert_goes_on();
+}
+
+#[test]
+fn a_network_that_stays_away_ends_the_session_with_its_reason() {
+    let joined = Joined::new();
+    let lossy = Plan::clear(Duration::ZERO).losing(1.0);
+    joined.link.restart(lossy.clone(), lossy);
+    let (nick, _) = joined.receiver.wait_session_end();
+    assert!(
+        ["stalled", "ice-failed", "peer-gone"].contains(&nick.as_str()),
+        "{nick}"
+    );
+    joined.receiver.wait_end("video_0");
+    wait_until("the sink gives up as well", || {
+        joined.producer.sessions().is_empty()
+    });
+}
