@@ -73,6 +73,8 @@ pub struct Options {
     pub loses_every: Option<u64>,
     /// Connect through this link, at its right side, and ask for retransmission and feedback.
     pub link: Option<&'static Link>,
+    /// How long its jitterbuffers hold packets, in milliseconds; webrtcbin's own 200 without.
+    pub latency_ms: Option<u32>,
 }
 
 impl Consumer {
@@ -88,6 +90,9 @@ impl Consumer {
             .build()
             .expect("webrtcbin is installed");
         webrtcbin.set_property_from_str("bundle-policy", "max-bundle");
+        if let Some(latency) = options.latency_ms {
+            webrtcbin.set_property("latency", latency);
+        }
         pipeline.add(&webrtcbin).expect("a fresh element");
         let seen = Arc::new(Seen::default());
         watch_pads(&pipeline, &webrtcbin, &seen, options);
