@@ -83,13 +83,17 @@ pub(crate) fn encoder_side(codec: Codec, rtp: &gst::StructureRef, input: Option<
     caps
 }
 
-/// Drops from RTP caps what differs between two runs of the same payloader, so that they can stand in an offer.
+/// Drops from RTP caps what differs between two runs of the same payloader, so that they can stand in an offer. Of H.264
+/// it is said that either side may send at another level (RFC 6184, section 8.2.2): input may grow while it is sent.
 pub(crate) fn describable(rtp: &gst::CapsRef, payload_type: Option<u8>) -> gst::Caps {
     let mut caps = rtp.to_owned();
     for structure in caps.make_mut().iter_mut() {
         structure.remove_fields(PER_RUN_FIELDS);
         if let Some(pt) = payload_type {
             structure.set("payload", i32::from(pt));
+        }
+        if structure.get::<&str>("encoding-name") == Ok(Codec::H264.encoding_name()) {
+            structure.set("level-asymmetry-allowed", "1");
         }
     }
     caps
@@ -204,6 +208,15 @@ mod tests {
     }
 
     #[test]
+    fn other_codecs_have_no_levels_to_speak_of() {
+        let described = describable(&caps("application/x-rtp, encoding-name=VP8, payload=96"), None);
+        assert_eq!(
+            described,
+            caps("application/x-rtp, encoding-name=VP8, payload=96")
+        );
+    }
+
+    #[test]
     fn described_caps_lose_what_changes_between_runs() {
         let rtp = caps(
             "application/x-rtp, ssrc=(uint)1, seqnum-offset=(uint)2, timestamp-offset=(uint)3, payload=97, \
@@ -212,7 +225,7 @@ mod tests {
         let described = describable(&rtp, Some(101));
         assert_eq!(
             described,
-            caps("application/x-rtp, payload=101, encoding-name=H264")
+            caps("application/x-rtp, payload=101, encoding-name=H264, level-asymmetry-allowed=(string)1")
         );
     }
 }

@@ -47,6 +47,24 @@ fn another_frame_rate_or_none_is_followed() {
 }
 
 #[test]
+fn input_that_outgrows_its_first_level_goes_on() {
+    let rig = Rig::video();
+    let rtp = caps("application/x-rtp, profile-level-id=(string)42c00b, level-asymmetry-allowed=(string)1");
+    let side = crate::codec::caps::encoder_side(Codec::H264, rtp.structure(0).unwrap(), None);
+    let viewer = rig.try_viewer_with("a", Codec::H264, 1000, side).unwrap();
+    viewer.attachment().set_flowing(true);
+    viewer.wait_more(5);
+    rig.play("videotestsrc is-live=true ! video/x-raw,width=1920,height=1080,framerate=5/1");
+    wait_for("the new size", || {
+        viewer
+            .seen()
+            .last()
+            .is_some_and(|seen| seen.caps.structure(0).unwrap().get("width") == Ok(1920))
+    });
+    assert!(rig.host.failures.lock().unwrap().is_empty());
+}
+
+#[test]
 fn odd_sizes_are_encoded_by_everyone() {
     let rig = Rig::new("videotestsrc is-live=true ! video/x-raw,width=161,height=121,framerate=30/1");
     for codec in [Codec::Vp8, Codec::H264, Codec::Vp9] {
