@@ -47,5 +47,9 @@ pub mod webrtcsink {
 /// The receiving elements, for programs that link this crate.
 pub mod webrtcsrc {
     pub use crate::elements::webrtcsrc::WebRTCSrc;
+    #[cfg(feature = "whep")]
+    pub use crate::elements::whepclientsrc::WhepClientSrc;
+    #[cfg(feature = "whip")]
+    pub use crate::elements::whipserversrc::WhipServerSrc;
     pub use crate::source::{BaseWebRTCSrc, WebRTCSrcPad, WebRTCSrcSessionEnd};
 }

@@ -8,9 +8,13 @@ pub(crate) mod livekitwebrtcsrc;
 pub(crate) mod webrtcsink;
 pub(crate) mod webrtcsrc;
 #[cfg(feature = "whep")]
+pub(crate) mod whepclientsrc;
+#[cfg(feature = "whep")]
 pub(crate) mod whepserversink;
 #[cfg(feature = "whip")]
 pub(crate) mod whipclientsink;
+#[cfg(feature = "whip")]
+pub(crate) mod whipserversrc;
 
 use gst::glib;
 
@@ -24,9 +28,13 @@ pub(crate) fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
     #[cfg(feature = "livekit")]
     livekitwebrtcsrc::register(plugin)?;
     #[cfg(feature = "whep")]
+    whepclientsrc::register(plugin)?;
+    #[cfg(feature = "whep")]
     whepserversink::register(plugin)?;
     #[cfg(feature = "whip")]
     whipclientsink::register(plugin)?;
+    #[cfg(feature = "whip")]
+    whipserversrc::register(plugin)?;
     webrtcsink::register(plugin)?;
     webrtcsrc::register(plugin)
 }

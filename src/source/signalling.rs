@@ -123,6 +123,8 @@ fn end(src: &BaseWebRTCSrc, id: &str, reason: EndReason, by: By) -> bool {
     let is_known = session.is_some();
     if let Some(session) = session {
         session.end(reason, by);
+        // Another one may begin at once; it waits for what this one still lets go of.
+        src.imp().state().leave(&session);
     }
     is_known
 }

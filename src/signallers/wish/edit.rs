@@ -41,6 +41,27 @@ pub(crate) fn with_candidates(sdp: &str, candidates: &[LocalCandidate], is_compl
     out
 }
 
+/// The candidates a description holds, each with its section.
+pub(crate) fn candidates(sdp: &str) -> Vec<LocalCandidate> {
+    let mut section: Option<u32> = None;
+    let mut found = vec![];
+    for line in lines(sdp) {
+        if line.starts_with("m=") {
+            section = Some(section.map_or(0, |s| s + 1));
+        }
+        if let (Some(m_line), Some(text)) = (
+            section,
+            line.strip_prefix("a=").filter(|l| l.starts_with("candidate:")),
+        ) {
+            found.push(LocalCandidate {
+                m_line,
+                text: text.to_owned(),
+            });
+        }
+    }
+    found
+}
+
 /// The description of the same session after an ICE restart: other credentials, and none of the old candidates.
 pub(crate) fn with_credentials(sdp: &str, credentials: &Credentials) -> String {
     let mut out = String::with_capacity(sdp.len());
@@ -142,6 +163,12 @@ mod tests {
     fn candidates_are_not_doubled() {
         let once = with_candidates(&sample("sendonly"), &[candidate(0, 1)], true);
         assert_eq!(with_candidates(&once, &[candidate(0, 1)], true), once);
+    }
+
+    #[test]
+    fn what_was_put_in_is_found_again() {
+        let all = [candidate(0, 1), candidate(0, 2), candidate(1, 3)];
+        assert_eq!(candidates(&with_candidates(&sample("sendonly"), &all, true)), all);
     }
 
     #[test]

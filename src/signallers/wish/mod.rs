@@ -6,11 +6,13 @@
 //!
 //! Pure parts, each about one document: [`link_header`] (RFC 8288), [`ice_server`], [`resource`] (session URLs and tags),
 //! [`redirect`], [`retry_after`], [`sdpfrag`] (RFC 8840), [`description`] and [`edit`] (session descriptions).
+//! `gathering` watches a webrtcbin for both sides.
 //! [`server`] and [`client`] have a pure machine each, a shell that does its input and output, and settings.
 
 pub(crate) mod client;
 pub(crate) mod description;
 pub(crate) mod edit;
+mod gathering;
 pub(crate) mod ice_server;
 pub(crate) mod link_header;
 pub(crate) mod redirect;

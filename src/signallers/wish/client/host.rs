@@ -7,10 +7,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gst::{glib, prelude::*};
-use gst_webrtc::{WebRTCICEGatheringState, WebRTCPeerConnectionState, WebRTCSDPType};
+use gst_webrtc::{WebRTCPeerConnectionState, WebRTCSDPType};
 
 use super::super::{
-    CAT,
+    CAT, gathering,
     ice_server::IceServer,
     server::{Kind, host::description},
 };
@@ -152,13 +152,9 @@ fn use_servers(webrtcbin: &gst::Element, servers: &[IceServer]) {
 
 fn watch_states(inbox: &Inbox, id: &str, webrtcbin: &gst::Element) {
     let (gathered, id_gathered) = (inbox.clone(), id.to_owned());
-    webrtcbin.connect_notify(Some("ice-gathering-state"), move |webrtcbin, _| {
-        let state: WebRTCICEGatheringState = webrtcbin.property("ice-gathering-state");
-        if state == WebRTCICEGatheringState::Complete {
-            gathered.tell(Input::Gathered {
-                id: id_gathered.clone(),
-            });
-        }
+    gathering::watch(webrtcbin, move |candidates| {
+        let id = id_gathered.clone();
+        gathered.tell(Input::Gathered { id, candidates });
     });
     let (connected, id) = (inbox.clone(), id.to_owned());
     webrtcbin.connect_notify(Some("connection-state"), move |webrtcbin, _| {

@@ -41,7 +41,7 @@ impl Local {
         let text = text.strip_prefix("a=").unwrap_or(text);
         if text.is_empty() {
             self.is_complete = true;
-        } else if self.candidates.len() < MAX_CANDIDATES {
+        } else if self.candidates.len() < MAX_CANDIDATES && !self.candidates.iter().any(|c| c.text == text) {
             self.candidates.push(LocalCandidate {
                 m_line,
                 text: text.to_owned(),
@@ -49,9 +49,12 @@ impl Local {
         }
     }
 
-    /// No candidate follows.
-    pub(super) fn complete(&mut self) {
+    /// Gathering has ended with these candidates.
+    pub(super) fn complete(&mut self, candidates: Vec<LocalCandidate>) {
         self.is_complete = true;
+        for candidate in candidates {
+            self.add(candidate.m_line, &candidate.text);
+        }
     }
 
     /// When the description goes out even if candidates may still come.
@@ -155,7 +158,7 @@ mod tests {
         assert_eq!(local.ready(now), None);
         let sent = local.ready(local.send_by().unwrap()).unwrap();
         assert!(sent.contains(&candidate(1)) && !sent.contains("a=end-of-candidates"));
-        local.complete();
+        local.complete(vec![]);
         assert!(local.ready(now).unwrap().contains("a=end-of-candidates"));
     }
 

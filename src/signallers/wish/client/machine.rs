@@ -125,7 +125,9 @@ impl Machine {
                 m_line,
                 candidate,
             } if id == self.id => self.with_local(now, |local| local.add(m_line, &candidate)),
-            Input::Gathered { id } if id == self.id => self.with_local(now, Local::complete),
+            Input::Gathered { id, candidates } if id == self.id => {
+                self.with_local(now, |local| local.complete(candidates))
+            }
             Input::Connected { id } if id == self.id => self.connected(),
             Input::Ended { id, reason } if id == self.id => self.ended(now, reason),
             // Words about a session that is over.

@@ -9,7 +9,8 @@ use http::{HeaderMap, Method, Response, header};
 use url::Url;
 
 use super::super::{
-    description::Description, ice_server::IceServer, redirect::Target, resource::EntityTag, server::Kind,
+    description::Description, edit::LocalCandidate, ice_server::IceServer, redirect::Target,
+    resource::EntityTag, server::Kind,
 };
 use crate::{end_reason::EndReason, net::http::client::FetchError};
 
@@ -45,8 +46,11 @@ pub(super) enum Input {
         m_line: u32,
         candidate: String,
     },
-    /// The element has all its candidates.
-    Gathered { id: String },
+    /// Gathering has ended with these candidates, some of which the element may have said already.
+    Gathered {
+        id: String,
+        candidates: Vec<LocalCandidate>,
+    },
     /// Media can flow.
     Connected { id: String },
     /// The outcome of a request.

@@ -98,7 +98,7 @@ impl Running {
     /// message for.
     pub(super) fn described(&mut self, now: Instant, sdp: String, serial: u64) -> Vec<Action> {
         let before = self.local.credentials();
-        let candidates = sdp.contains("a=candidate:");
+        let candidates = edit::candidates(&sdp);
         let mut restarted = Local::default();
         restarted.describe(now, sdp);
         if restarted.credentials() == before {
@@ -109,8 +109,9 @@ impl Running {
         if self.answer.is_empty() {
             return vec![self.unrestartable("the server made the offer")];
         }
-        if candidates {
-            restarted.complete();
+        // They stay the same when ICE restarts beneath webrtcbin.
+        if !candidates.is_empty() {
+            restarted.complete(candidates);
         }
         self.local = restarted;
         self.wants_restart = true;

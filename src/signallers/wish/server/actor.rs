@@ -295,7 +295,10 @@ mod tests {
                 id: id.to_owned(),
                 sdp: sample("recvonly"),
             });
-            self.inbox.tell(Input::Gathered { id: id.to_owned() });
+            self.inbox.tell(Input::Gathered {
+                id: id.to_owned(),
+                candidates: vec![],
+            });
             Ok(())
         }
 

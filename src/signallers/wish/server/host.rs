@@ -9,9 +9,9 @@ use std::{
 };
 
 use gst::{glib, prelude::*};
-use gst_webrtc::{WebRTCICEGatheringState, WebRTCSDPType, WebRTCSessionDescription};
+use gst_webrtc::{WebRTCSDPType, WebRTCSessionDescription};
 
-use super::super::{CAT, sdpfrag::Credentials};
+use super::super::{CAT, gathering, sdpfrag::Credentials};
 use super::actor::{Host, Inbox};
 use super::protocol::Kind;
 use super::serving::Probe;
@@ -153,11 +153,9 @@ fn watch_gathering(known: &Webrtcbins, inbox: &Inbox, id: String, webrtcbin: &gs
         known.insert(id.clone(), webrtcbin.downgrade());
     }
     let inbox = inbox.clone();
-    webrtcbin.connect_notify(Some("ice-gathering-state"), move |webrtcbin, _| {
-        let state: WebRTCICEGatheringState = webrtcbin.property("ice-gathering-state");
-        if state == WebRTCICEGatheringState::Complete {
-            inbox.tell(Input::Gathered { id: id.clone() });
-        }
+    gathering::watch(webrtcbin, move |candidates| {
+        let id = id.clone();
+        inbox.tell(Input::Gathered { id, candidates });
     });
 }
 

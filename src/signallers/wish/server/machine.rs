@@ -68,7 +68,9 @@ impl Machine {
                 m_line,
                 candidate,
             } => self.with_session(now, &id, |session| session.local.add(m_line, candidate)),
-            Input::Gathered { id } => self.with_session(now, &id, |session| session.local.complete()),
+            Input::Gathered { id, candidates } => {
+                self.with_session(now, &id, |session| session.local.complete(candidates))
+            }
             Input::Ended { id, reason } => self.ended(&id, &reason),
             Input::Tick => self.tick(now),
         }

@@ -124,14 +124,17 @@ impl Local {
         let text = text.strip_prefix("a=").unwrap_or(&text).to_owned();
         if text.is_empty() {
             self.is_complete = true;
-        } else if self.candidates.len() < MAX_CANDIDATES {
+        } else if self.candidates.len() < MAX_CANDIDATES && !self.candidates.iter().any(|c| c.text == text) {
             self.candidates.push(LocalCandidate { m_line, text });
         }
     }
 
-    /// No candidate follows.
-    pub(super) fn complete(&mut self) {
+    /// Gathering has ended with these candidates.
+    pub(super) fn complete(&mut self, candidates: Vec<LocalCandidate>) {
         self.is_complete = true;
+        for candidate in candidates {
+            self.add(candidate.m_line, candidate.text);
+        }
     }
 
     /// When the description goes out even if candidates may still come; none before there is one.

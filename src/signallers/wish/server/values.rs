@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::HeaderValue;
 
 use super::super::{
+    edit::LocalCandidate,
     resource::{EntityTag, Names},
     sdpfrag::{Credentials, Fragment},
 };
@@ -49,8 +50,11 @@ pub(super) enum Input {
         m_line: u32,
         candidate: String,
     },
-    /// The element has all its candidates.
-    Gathered { id: String },
+    /// Gathering has ended with these candidates, some of which the element may have said already.
+    Gathered {
+        id: String,
+        candidates: Vec<LocalCandidate>,
+    },
     /// The element ended the session.
     Ended { id: String, reason: EndReason },
     /// A deadline passed.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The signallers of both protocols over real sockets, with small stand-ins for the elements behind them.
 
+mod corpus;
 mod forwarding;
 mod hostile;
 mod loopback;

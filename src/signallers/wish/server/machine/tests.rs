@@ -91,7 +91,10 @@ impl Server {
         }));
         server.describe("id1");
         assert_eq!(
-            statuses(&server.handle(Input::Gathered { id: "id1".into() })),
+            statuses(&server.handle(Input::Gathered {
+                id: "id1".into(),
+                candidates: vec![]
+            })),
             [201]
         );
         server
@@ -137,7 +140,10 @@ fn an_offer_starts_a_session_and_its_answer_goes_out_with_all_candidates() {
     let actions = server.post(&sample("sendonly"));
     assert!(matches!(&actions[..], [Action::Start { id, offer: Some(_) }] if id == "id1"));
     assert!(server.describe("id1").is_empty());
-    let actions = server.handle(Input::Gathered { id: "id1".into() });
+    let actions = server.handle(Input::Gathered {
+        id: "id1".into(),
+        candidates: vec![],
+    });
     let response = reply(&actions);
     assert_eq!(response.status(), 201);
     assert_eq!(response.headers()[header::LOCATION], "/whip/resource/r1");
@@ -207,7 +213,10 @@ fn a_repeated_post_gets_the_session_it_made() {
     server.post(&sample("sendonly"));
     assert!(server.post(&sample("sendonly")).is_empty());
     server.describe("id1");
-    let actions = server.handle(Input::Gathered { id: "id1".into() });
+    let actions = server.handle(Input::Gathered {
+        id: "id1".into(),
+        candidates: vec![],
+    });
     assert_eq!(statuses(&actions), [201, 201]);
     let again = server.post(&sample("sendonly"));
     assert_eq!(reply(&again).headers()[header::LOCATION], "/whip/resource/r1");
@@ -413,7 +422,10 @@ fn a_publisher_is_received_whole_or_not_at_all() {
         id: "id1".into(),
         sdp,
     });
-    let actions = server.handle(Input::Gathered { id: "id1".into() });
+    let actions = server.handle(Input::Gathered {
+        id: "id1".into(),
+        candidates: vec![],
+    });
     assert_eq!((statuses(&actions), ends(&actions)), (vec![422], 1));
 }
 
@@ -427,7 +439,14 @@ fn words_nobody_waits_for_are_noted() {
         });
         assert!(matches!(actions[..], [Action::Ignored { .. }]));
     }
-    assert!(server.handle(Input::Gathered { id: "unknown".into() }).is_empty());
+    assert!(
+        server
+            .handle(Input::Gathered {
+                id: "unknown".into(),
+                candidates: vec![]
+            })
+            .is_empty()
+    );
 }
 
 fn counter_offer() -> Server {
