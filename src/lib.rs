@@ -34,6 +34,8 @@ pub use plugin::plugin_register_static;
 
 /// The sending elements, for programs that link this crate.
 pub mod webrtcsink {
+    #[cfg(feature = "aws")]
+    pub use crate::elements::awskvswebrtcsink::AwsKvsWebRTCSink;
     pub use crate::elements::webrtcsink::WebRTCSink;
     #[cfg(feature = "whep")]
     pub use crate::elements::whepserversink::WhepWebRTCSink;

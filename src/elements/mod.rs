@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The elements by name. Each file joins a signaller to the sink or the source and describes itself to users.
 
+#[cfg(feature = "aws")]
+pub(crate) mod awskvswebrtcsink;
 #[cfg(feature = "livekit")]
 pub(crate) mod livekitwebrtcsink;
 #[cfg(feature = "livekit")]
@@ -23,6 +25,8 @@ use gst::glib;
 /// # Errors
 /// When the registry refuses one.
 pub(crate) fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
+    #[cfg(feature = "aws")]
+    awskvswebrtcsink::register(plugin)?;
     #[cfg(feature = "livekit")]
     livekitwebrtcsink::register(plugin)?;
     #[cfg(feature = "livekit")]
