@@ -60,8 +60,8 @@ pub(super) fn presigned(
     let unsigned = format!("https://{authority}/?{}", written(&query));
     let signature = signature(&unsigned, &authority, channel.region, credentials, now, expiry)?;
     query.extend(signature);
-    // Names sorted, the signature last.
-    query.sort_by_key(|(name, _)| (*name == "X-Amz-Signature", *name));
+    // Sorted by name as the vendor's client does it, the signature among them.
+    query.sort_by_key(|(name, _)| *name);
     let signed = format!("{}://{authority}/?{}", url.scheme(), written(&query));
     Url::parse(&signed).map_err(|_| bad_endpoint())
 }
@@ -195,8 +195,8 @@ mod tests {
                 "X-Amz-Date",
                 "X-Amz-Expires",
                 "X-Amz-Security-Token",
+                "X-Amz-Signature",
                 "X-Amz-SignedHeaders",
-                "X-Amz-Signature"
             ]
         );
         let query = url.query().unwrap();
@@ -206,7 +206,31 @@ mod tests {
             )
         );
         assert!(query.contains("X-Amz-Date=20260102T030405Z&X-Amz-Expires=299&"));
-        assert!(query.contains("X-Amz-Security-Token=TOKEN%2F%2B%3D%3D&X-Amz-SignedHeaders=host&"));
+        assert!(query.contains("X-Amz-Security-Token=TOKEN%2F%2B%3D%3D&X-Amz-Signature="));
+        assert!(query.ends_with("&X-Amz-SignedHeaders=host"));
+    }
+
+    /// What the vendor's SigV4RequestSigner makes of generated inputs; `tests/interop/kvs/signatures.mjs` writes the file,
+    /// `tests/aws_kvs` has it compared with the library itself.
+    #[test]
+    fn addresses_equal_those_of_the_vendors_signer_byte_for_byte() {
+        let golden = include_str!("../../../tests/interop/kvs/signatures.json");
+        let cases: Vec<serde_json::Value> = serde_json::from_str(golden).unwrap();
+        assert!(cases.len() >= 20);
+        for case in cases {
+            let text = |name: &str| case[name].as_str();
+            let (id, secret) = (text("keyId").unwrap(), text("secret").unwrap());
+            let credentials = Credentials::new(id, secret, text("token").map(str::to_owned), None, "test");
+            let channel = Channel {
+                arn: text("arn").unwrap(),
+                region: text("region").unwrap(),
+                client_id: text("clientId"),
+            };
+            let now = SystemTime::UNIX_EPOCH + Duration::from_secs(case["time"].as_u64().unwrap());
+            let endpoint = format!("wss://{}", text("authority").unwrap());
+            let url = presigned(&endpoint, channel, &credentials, now, EXPIRY).unwrap();
+            assert_eq!(url.as_str(), text("url").unwrap());
+        }
     }
 
     #[test]
