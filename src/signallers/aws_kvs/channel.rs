@@ -6,7 +6,6 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use aws_config::meta::region::RegionProviderChain;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
@@ -82,21 +81,25 @@ impl Access {
     }
 
     async fn sdk_config(&self) -> Result<SdkConfig, ChannelError> {
-        let region = RegionProviderChain::first_try(self.region.clone().map(Region::new))
-            .or_default_provider()
-            .or_else(FALLBACK_REGION);
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .operation_timeout(OPERATION_TIMEOUT)
             .build();
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(self.http_client().await?)
-            .timeout_config(timeouts)
-            .region(region);
+            .timeout_config(timeouts);
+        // Without a region the loader asks its default chain, with the HTTP client given here; the chain that can be
+        // named by itself wants a client compiled in.
+        if let Some(region) = self.region.clone() {
+            loader = loader.region(Region::new(region));
+        }
         if let Some((id, secret, token)) = self.keys.clone() {
             loader = loader.credentials_provider(Credentials::new(id, secret, token, None, "properties"));
         }
-        Ok(loader.load().await)
+        let config = loader.load().await;
+        let region = config.region().cloned();
+        let region = region.unwrap_or(Region::from_static(FALLBACK_REGION));
+        Ok(config.into_builder().region(region).build())
     }
 
     async fn http_client(
