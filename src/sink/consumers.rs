@@ -53,6 +53,14 @@ fn handlers(sink: &BaseWebRTCSink, signaller: &Signallable) -> Vec<glib::SignalH
                     .for_each(|sink| error::post_signalling_error(&sink, &message))
             }
         }),
+        signals::connect_warning(signaller, {
+            let with_sink = with_sink.clone();
+            move |_, message| {
+                with_sink()
+                    .into_iter()
+                    .for_each(|sink| error::post_warning(&sink, &message))
+            }
+        }),
         signals::connect_request_meta(signaller, {
             let with_sink = with_sink.clone();
             move |_| with_sink()?.imp().settings().meta.clone()
