@@ -2,6 +2,8 @@
 //! What the tests share, without depending on what they test.
 
 pub mod candidate;
+#[cfg(feature = "kvs")]
+pub mod kvs;
 pub mod link;
 pub mod livekit;
 pub mod proxy;
