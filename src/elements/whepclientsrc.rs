@@ -54,7 +54,9 @@ mod imp {
     impl ObjectImpl for WhepClientSrc {
         fn constructed(&self) {
             self.parent_constructed();
-            self.obj().upcast_ref::<BaseWebRTCSrc>().set_signaller(WhepClientSignaller::default().upcast());
+            self.obj()
+                .upcast_ref::<BaseWebRTCSrc>()
+                .set_signaller(WhepClientSignaller::default().upcast());
         }
     }
 

@@ -59,7 +59,8 @@ mod imp {
             for name in ["stun-server", "turn-servers"] {
                 src.bind_property(name, &signaller, name).build();
             }
-            src.upcast_ref::<BaseWebRTCSrc>().set_signaller(signaller.upcast());
+            src.upcast_ref::<BaseWebRTCSrc>()
+                .set_signaller(signaller.upcast());
             // Clients come and go, and the next one gets pads of its own.
             src.set_property("on-session-end", WebRTCSrcSessionEnd::RemovePads);
         }
