@@ -34,7 +34,11 @@ fn main() {
     println!("first join to a fresh sink: {:.0} ms", ms(fresh.1.frame));
     let other = join(&producer, "other");
     let joins: Vec<Join> = (0..JOINS)
-        .map(|n| join(&producer, &format!("join-{n}")).1)
+        .map(|n| {
+            // One at a time: key frames for many who come at once are merged.
+            std::thread::sleep(PAUSE);
+            join(&producer, &format!("join-{n}")).1
+        })
         .collect();
     print(&joins);
     drop((fresh, other));

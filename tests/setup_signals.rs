@@ -159,7 +159,7 @@ fn pads_are_named_in_order_and_carry_their_stream_id() {
         .upcast_ref::<gst::Bin>()
         .dynamic_cast_ref::<gst::ChildProxy>()
         .unwrap();
-    proxy.set_child_property("video_1::msid", &"second camera".to_value());
+    proxy.set_child_property("video_1::msid", "second camera".to_value());
     producer.play();
     let offers = Arc::new(Mutex::new(Vec::new()));
     let seen = offers.clone();

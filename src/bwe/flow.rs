@@ -145,10 +145,11 @@ impl BandwidthEstimator {
                 return Work::Stop;
             };
             let next = engine.poll(now);
-            if engine.is_empty() && !matches!(next, Next::Send(_)) {
-                if let Some(event) = state.end.take() {
-                    return Work::End(event);
-                }
+            if engine.is_empty()
+                && !matches!(next, Next::Send(_))
+                && let Some(event) = state.end.take()
+            {
+                return Work::End(event);
             }
             state = match next {
                 Next::Send(buffer) => return Work::Push(buffer),

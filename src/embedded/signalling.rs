@@ -6,7 +6,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use gst::prelude::*;
 use gst_plugin_webrtc_signalling::{Config, Handle, Server, ServerError, TlsError, TlsFiles};
 
 use crate::runtime;

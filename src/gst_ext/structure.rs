@@ -68,10 +68,10 @@ fn number_to_json(value: &glib::Value) -> Option<Value> {
     match value.type_() {
         glib::Type::I32 => integer(value.get::<i32>().ok()?.into()),
         glib::Type::I64 => integer(value.get::<i64>().ok()?),
-        glib::Type::I_LONG => integer(value.get::<glib::ILong>().ok()?.0 as i64),
+        glib::Type::I_LONG => integer(value.get::<glib::ILong>().ok()?.0),
         glib::Type::U32 => unsigned(value.get::<u32>().ok()?.into()),
         glib::Type::U64 => unsigned(value.get::<u64>().ok()?),
-        glib::Type::U_LONG => unsigned(value.get::<glib::ULong>().ok()?.0 as u64),
+        glib::Type::U_LONG => unsigned(value.get::<glib::ULong>().ok()?.0),
         glib::Type::F32 => float(value.get::<f32>().ok()?.into()),
         glib::Type::F64 => float(value.get::<f64>().ok()?),
         _ => None,

@@ -4,6 +4,11 @@
 //! `emit_*` and `connect_*` are all that other code uses. A handler receives owned values; an emission from another
 //! language that passes NULL where text is required never reaches a handler, it is logged and dropped.
 
+#![allow(
+    clippy::unit_arg,
+    reason = "a handler's unit passes through the chain that ends at a missing argument"
+)]
+
 use std::ops::ControlFlow;
 use std::sync::LazyLock;
 

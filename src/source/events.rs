@@ -140,7 +140,8 @@ fn outlets(pads: &[super::state::Exposed]) -> Vec<Outlet> {
 }
 
 fn each(outlets: &[Outlet], call: impl Fn(&Outlet) -> bool) -> bool {
-    outlets.iter().fold(false, |any, outlet| call(outlet) || any)
+    // Every one is called, whatever those before it said.
+    outlets.iter().filter(|outlet| call(outlet)).count() > 0
 }
 
 /// webrtcbin answers in a millisecond unless it is shutting down.

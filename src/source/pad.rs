@@ -120,7 +120,9 @@ mod tests {
         );
         let notified = Arc::new(AtomicU32::new(0));
         let counter = notified.clone();
-        pad.connect_notify(None, move |_, _| drop(counter.fetch_add(1, Ordering::Relaxed)));
+        pad.connect_notify(None, move |_, _| {
+            counter.fetch_add(1, Ordering::Relaxed);
+        });
         pad.set_stream(Some("stream track"), Some("0"));
         pad.set_stream(Some("stream track"), Some("0"));
         assert_eq!(pad.msid().as_deref(), Some("stream track"));

@@ -79,7 +79,7 @@ fn connect(src: &BaseWebRTCSrc, signaller: &Signallable) -> Vec<gst::glib::Signa
                 .inspect(|src| error::post_signalling_error(src, &message));
         }),
         signals::connect_shutdown(signaller, move |_| {
-            shutdown.upgrade().inspect(|src| end_all(src));
+            shutdown.upgrade().inspect(end_all);
         }),
     ]
 }

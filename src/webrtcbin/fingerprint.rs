@@ -78,7 +78,7 @@ fn watch_decoder(
 
 fn judge(pem: &str, remote: Option<&WebRTCSessionDescription>) -> Verdict {
     match remote {
-        Some(remote) => verdict(pem, &promised(&remote.sdp())),
+        Some(remote) => verdict(pem, &promised(remote.sdp())),
         None => Verdict::Refused("a certificate came before a description".to_owned()),
     }
 }

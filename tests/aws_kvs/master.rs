@@ -84,18 +84,6 @@ impl Master {
         find().expect("it was just there")
     }
 
-    /// The end of a viewer's session.
-    pub fn wait_end(&self, viewer: &str) -> String {
-        let find = || {
-            let ends = self.ends.lock().unwrap();
-            ends.iter()
-                .find(|(id, _)| id == viewer)
-                .map(|(_, reason)| reason.clone())
-        };
-        wait_until(&format!("the session of {viewer} ends"), || find().is_some());
-        find().expect("it was just there")
-    }
-
     /// Fails when there was an error.
     pub fn assert_no_errors(&self) {
         assert_eq!(*self.errors.lock().unwrap(), Vec::<String>::new());

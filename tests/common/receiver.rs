@@ -190,8 +190,9 @@ impl Receiver {
         self.src
             .connect_pad_removed(move |_, pad| seen.pads_removed.lock().unwrap().push(pad.name().into()));
         let seen = self.seen.clone();
-        self.src
-            .connect_no_more_pads(move |_| drop(seen.no_more_pads.fetch_add(1, Ordering::SeqCst)));
+        self.src.connect_no_more_pads(move |_| {
+            seen.no_more_pads.fetch_add(1, Ordering::SeqCst);
+        });
         let seen = self.seen.clone();
         self.pipeline
             .bus()

@@ -112,14 +112,9 @@ impl Running {
 
     /// Panics when an error came so far.
     pub fn assert_no_error(&self) {
-        while let Some(message) = self
-            .pipeline
-            .bus()
-            .unwrap()
-            .pop_filtered(&[gst::MessageType::Error])
-        {
-            panic!("{message:?}");
-        }
+        let bus = self.pipeline.bus().unwrap();
+        let message = bus.pop_filtered(&[gst::MessageType::Error]);
+        assert!(message.is_none(), "{message:?}");
     }
 }
 
@@ -219,7 +214,9 @@ fn consume(source: &gst::Element, pad: &gst::Pad, counter: Arc<AtomicUsize>) {
     let bin = bin.downgrade();
     pad.connect_unlinked(move |_, _| {
         if let Some(bin) = bin.upgrade() {
-            bin.call_async(|bin| drop(bin.set_state(gst::State::Null)));
+            bin.call_async(|bin| {
+                let _ = bin.set_state(gst::State::Null);
+            });
         }
     });
 }

@@ -104,6 +104,10 @@ struct Worker {
 }
 
 /// What comes after a stretch of work.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one, handed round the task's loop"
+)]
 enum Next {
     /// A new connection, which replaces this one where there is one.
     Connect(Option<WebSocket>),

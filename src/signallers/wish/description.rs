@@ -96,7 +96,7 @@ impl Description {
             .lines()
             .enumerate()
             .filter(|(_, line)| !line.trim().is_empty());
-        if !lines.next().is_some_and(|(_, line)| line.trim_end() == "v=0") {
+        if lines.next().is_none_or(|(_, line)| line.trim_end() != "v=0") {
             return Err(malformed("it does not start with v=0"));
         }
         let mut description = Self::default();

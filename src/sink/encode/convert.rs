@@ -145,7 +145,8 @@ mod tests {
 
     #[test]
     fn converters_follow_memory_and_encoder() {
-        let cases: [(&str, Option<&str>, &[&str], &[&str]); 10] = [
+        type Case<'a> = (&'a str, Option<&'a str>, &'a [&'a str], &'a [&'a str]);
+        let cases: [Case<'_>; 10] = [
             (
                 "video/x-raw",
                 Some("vp8enc"),

@@ -177,11 +177,11 @@ impl Stream {
             return;
         };
         let Some(input) = &mut self.input else { return };
-        if input.pad.peer().as_ref() != Some(&entry) {
-            if let Err(error) = input.pad.link(&entry) {
-                gst::warning!(CAT, obj = &self.pad, "stays without data: {error}");
-                return;
-            }
+        if input.pad.peer().as_ref() != Some(&entry)
+            && let Err(error) = input.pad.link(&entry)
+        {
+            gst::warning!(CAT, obj = &self.pad, "stays without data: {error}");
+            return;
         }
         let has_gap = input.release();
         if has_gap {

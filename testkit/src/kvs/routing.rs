@@ -116,7 +116,7 @@ impl Routing {
         match member.role.clone() {
             Role::Viewer(id) => {
                 message["senderClientId"] = id.into();
-                Ok(self.to_master(now, message.to_string()))
+                Ok(self.deliver_to_master(now, message.to_string()))
             }
             Role::Master => {
                 let recipient = frame["recipientClientId"].as_str().unwrap_or_default();
@@ -129,7 +129,7 @@ impl Routing {
         }
     }
 
-    fn to_master(&mut self, now: Instant, text: String) -> Vec<Action> {
+    fn deliver_to_master(&mut self, now: Instant, text: String) -> Vec<Action> {
         match self.master() {
             Some(to) => vec![Action::Send { to, text }],
             None => {

@@ -114,7 +114,7 @@ impl Inbox {
         };
         let stopped = |_| response::later(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping", 1);
         let response = answered.await.unwrap_or_else(stopped);
-        waiting.is_over();
+        waiting.settle();
         response
     }
 
@@ -131,7 +131,7 @@ struct Waiting<'a> {
 }
 
 impl Waiting<'_> {
-    fn is_over(mut self) {
+    fn settle(mut self) {
         self.reply = None;
     }
 }

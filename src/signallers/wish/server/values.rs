@@ -32,6 +32,7 @@ pub(super) struct Policy {
 
 /// What happened.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "one at a time, and most are requests")]
 pub(super) enum Input {
     /// A request, with names should it make a session, and whether there is anything to play.
     Request {

@@ -486,7 +486,7 @@ fn answer_to(server: &mut Server, sdp: &str) -> Vec<Action> {
 fn a_counter_offer_is_answered_by_patch() {
     let mut server = counter_offer();
     assert_eq!(
-        statuses(&answer_to(&mut server, &"v=0\r\nm=audio 9 A 0\r\n")),
+        statuses(&answer_to(&mut server, "v=0\r\nm=audio 9 A 0\r\n")),
         [400]
     );
     let actions = answer_to(&mut server, &sample("recvonly"));
