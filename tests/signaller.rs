@@ -314,3 +314,44 @@ fn stopping_while_connecting_comes_back_at_once() {
         .recv_timeout(Duration::from_secs(5))
         .expect("stop is bounded");
 }
+
+/// What the other peer of a session writes itself, past everything that a signaller checks.
+async fn send_raw(port: u16, producer: &str) {
+    use async_tungstenite::tungstenite::Message;
+    use futures::{SinkExt, StreamExt};
+
+    let url = format!("ws://127.0.0.1:{port}");
+    let (mut socket, _) = async_tungstenite::tokio::connect_async(url).await.unwrap();
+    let start = serde_json::json!({ "type": "startSession", "peerId": producer });
+    socket.send(Message::text(start.to_string())).await.unwrap();
+    let session = loop {
+        let message = socket.next().await.unwrap().unwrap();
+        let Ok(text) = message.to_text() else { continue };
+        let value: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
+        if value["type"] == "error" {
+            // The producer has not said yet that it is one.
+            socket.send(Message::text(start.to_string())).await.unwrap();
+        }
+        if let Some(id) = value["sessionId"].as_str() {
+            break id.to_owned();
+        }
+    };
+    for candidate in ["candidate:1 \0", "candidate:2"] {
+        let ice = serde_json::json!({ "candidate": candidate, "sdpMLineIndex": 0 });
+        let message = serde_json::json!({ "type": "peer", "sessionId": session, "ice": ice });
+        socket.send(Message::text(message.to_string())).await.unwrap();
+    }
+    SinkExt::close(&mut socket).await.unwrap();
+}
+
+#[test]
+fn a_nul_from_a_peer_ends_nothing() {
+    let server = TestServer::start(0);
+    let (producer, heard) = signaller(WebRTCSignallerRole::Producer, &server.uri());
+    producer.start();
+    let id = client_id(&producer);
+    server.runtime.block_on(send_raw(server.port, &id));
+    let ice = next_like(&heard, "ice");
+    assert!(ice.contains("candidate:2"), "{ice}");
+    producer.stop();
+}
