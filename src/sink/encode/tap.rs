@@ -232,7 +232,8 @@ impl Tap {
                 match tap.upgrade().filter(|_| is_request) {
                     Some(tap) => {
                         tap.request_key_frame();
-                        gst::PadProbeReturn::Drop
+                        // The bindings release an event that a probe drops, and GStreamer 1.22 would do so again.
+                        gst::PadProbeReturn::Handled
                     }
                     None => gst::PadProbeReturn::Ok,
                 }

@@ -190,7 +190,8 @@ impl Report {
         }
         pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, |_, info| {
             match info.event() {
-                Some(event) if event.type_() == gst::EventType::Eos => gst::PadProbeReturn::Drop,
+                // The bindings release an event that a probe drops, and GStreamer 1.22 would do so again.
+                Some(event) if event.type_() == gst::EventType::Eos => gst::PadProbeReturn::Handled,
                 _ => gst::PadProbeReturn::Ok,
             }
         });
