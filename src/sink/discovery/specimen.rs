@@ -21,13 +21,11 @@ pub(super) fn of(request: &DiscoveryRequest) -> Option<Specimen> {
         return Some(encoded(request));
     }
     let caps = in_system_memory(&request.input);
-    let (size, duration) = match MediaKind::of_caps(&caps)? {
-        MediaKind::Video => video_frame(&caps)?,
-        MediaKind::Audio => audio_frame(&caps)?,
+    let frame: fn(&gst::Caps, u64) -> Option<gst::Buffer> = match MediaKind::of_caps(&caps)? {
+        MediaKind::Video => video_frame,
+        MediaKind::Audio => audio_frame,
     };
-    let buffers = (0..FRAMES)
-        .map(|n| blank(size, duration, n))
-        .collect::<Option<_>>()?;
+    let buffers = (0..FRAMES).map(|n| frame(&caps, n)).collect::<Option<_>>()?;
     Some(Specimen {
         caps,
         buffers,
@@ -59,21 +57,27 @@ fn in_system_memory(caps: &gst::Caps) -> gst::Caps {
     caps
 }
 
-fn video_frame(caps: &gst::Caps) -> Option<(usize, gst::ClockTime)> {
+fn video_frame(caps: &gst::Caps, number: u64) -> Option<gst::Buffer> {
     let video = gst_video::VideoInfo::from_caps(caps).ok()?;
     let fps = video.fps();
     let nanoseconds = match (u64::try_from(fps.numer()), u64::try_from(fps.denom())) {
         (Ok(num), Ok(den)) if num > 0 => gst::ClockTime::SECOND.nseconds().saturating_mul(den) / num,
         _ => DEFAULT_DURATION.nseconds(),
     };
-    Some((video.size(), gst::ClockTime::from_nseconds(nanoseconds)))
+    blank(video.size(), gst::ClockTime::from_nseconds(nanoseconds), number)
 }
 
-fn audio_frame(caps: &gst::Caps) -> Option<(usize, gst::ClockTime)> {
+fn audio_frame(caps: &gst::Caps, number: u64) -> Option<gst::Buffer> {
     let audio = gst_audio::AudioInfo::from_caps(caps).ok()?;
     let samples = usize::try_from(audio.rate() / AUDIO_FRAMES_PER_SECOND).ok()?;
     let size = samples.checked_mul(usize::try_from(audio.bpf()).ok()?)?;
-    Some((size, gst::ClockTime::SECOND / u64::from(AUDIO_FRAMES_PER_SECOND)))
+    let duration = gst::ClockTime::SECOND / u64::from(AUDIO_FRAMES_PER_SECOND);
+    let mut buffer = blank(size, duration, number)?;
+    if audio.layout() == gst_audio::AudioLayout::NonInterleaved {
+        // Where each channel's plane begins is told by the meta only.
+        gst_audio::AudioMeta::add(buffer.get_mut()?, &audio, samples, &[]).ok()?;
+    }
+    Some(buffer)
 }
 
 fn blank(size: usize, duration: gst::ClockTime, number: u64) -> Option<gst::Buffer> {
@@ -128,6 +132,16 @@ mod tests {
         let audio =
             specimen("audio/x-raw, format=S16LE, rate=48000, channels=2, layout=interleaved").unwrap();
         assert_eq!(audio.buffers[0].size(), 960 * 4);
+    }
+
+    #[test]
+    fn planes_of_audio_can_be_mapped() {
+        let caps = "audio/x-raw, format=F32LE, rate=44100, channels=2, channel-mask=(bitmask)3, layout=non-interleaved";
+        let made = specimen(caps).unwrap();
+        let meta = made.buffers[0]
+            .meta::<gst_audio::AudioMeta>()
+            .expect("it has one");
+        assert_eq!((meta.samples(), meta.offsets()), (882, &[0, 882 * 4][..]));
     }
 
     #[test]
