@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::join_all;
 use gst::subclass::prelude::*;
 
 use super::BaseWebRTCSink;
@@ -16,6 +17,7 @@ use super::imp::CAT;
 use super::web_server;
 use crate::end_reason::{EndReason, SessionEndReason};
 use crate::gst_ext::make;
+use crate::runtime::Task;
 use crate::signaller::SignallableExt;
 use crate::webrtcbin::stun::StunServer;
 use crate::webrtcbin::warmup;
@@ -52,6 +54,7 @@ pub(super) fn after(
         gst::StateChange::PausedToPlaying => play(sink),
         gst::StateChange::PlayingToPaused => return gst::StateChangeSuccess::NoPreroll,
         gst::StateChange::PausedToReady => wind_up(sink),
+        gst::StateChange::ReadyToNull => warmup::finish(),
         _ => {}
     }
     success
@@ -135,10 +138,18 @@ fn wind_up(sink: &BaseWebRTCSink) {
     for session in &sessions {
         session.end(EndReason::new(SessionEndReason::Closed, "the producer stopped"));
     }
+    // A process may exit as soon as its pipeline is in NULL; encoders that are being tried would outlive GStreamer.
+    let look_aheads = sink.imp().state().take_look_aheads();
     runtime::block_on(async {
-        let all = futures::future::join_all(sessions.iter().map(|session| session.finished()));
+        let sessions = join_all(sessions.iter().map(|session| session.finished()));
+        let look_aheads = join_all(look_aheads.into_iter().map(Task::join));
+        let all = futures::future::join(sessions, look_aheads);
         if tokio::time::timeout(SESSIONS_PATIENCE, all).await.is_err() {
-            gst::warning!(CAT, obj = sink, "some sessions are still being released");
+            gst::warning!(
+                CAT,
+                obj = sink,
+                "some sessions or encoders are still being released"
+            );
         }
     });
     if let Some(pool) = pool {

@@ -13,6 +13,7 @@ use super::encode::{BranchPool, StreamId};
 use super::input::InputStream;
 use super::session::Session;
 use crate::codec::MediaKind;
+use crate::runtime::Task;
 use crate::webrtcbin::stun::StunServer;
 
 /// How far a sink is started.
@@ -43,6 +44,8 @@ pub(super) struct State {
     pub(super) pool: Option<BranchPool>,
     /// What streams can leave as, as far as this run has found out.
     pub(super) discovery: Option<Discovery>,
+    /// What is being found out about streams in the background.
+    look_aheads: Vec<Task>,
     /// The STUN server of this run, its name looked up early.
     pub(super) stun: Option<Arc<StunServer>>,
     /// The web server of this run.
@@ -132,6 +135,17 @@ impl State {
             self.phase = Phase::Signalling;
         }
         is_due
+    }
+
+    /// Keeps hold of something that is being found out about a stream.
+    pub(super) fn add_look_ahead(&mut self, task: Task) {
+        self.look_aheads.retain(|task| !task.is_finished());
+        self.look_aheads.push(task);
+    }
+
+    /// What is still being found out, to be waited for.
+    pub(super) fn take_look_aheads(&mut self) -> Vec<Task> {
+        std::mem::take(&mut self.look_aheads)
     }
 
     /// PAUSED to READY. Gives what has to be wound up, and whether the signaller was started.

@@ -57,6 +57,10 @@ pub(super) fn after(
             stop_signaller(src);
             success
         }
+        gst::StateChange::ReadyToNull => {
+            warmup::finish();
+            success
+        }
         _ => success,
     }
 }

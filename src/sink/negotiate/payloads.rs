@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use gst::prelude::*;
 use gst::subclass::prelude::*;
 
 use crate::codec::proposals::{Proposal, proposals};
@@ -30,9 +31,17 @@ pub(in crate::sink) fn look_ahead(sink: &BaseWebRTCSink, stream: &Arc<InputStrea
     if stream.caps().is_none_or(|caps| !is_raw(&caps)) {
         return;
     }
-    let (sink, stream, settings) = (sink.clone(), stream.clone(), sink.imp().settings().clone());
-    // What cannot be is told to the first consumer.
-    runtime::run_blocking(move || drop(find(&sink, &settings, &stream)));
+    let (stream, settings) = (stream.clone(), sink.imp().settings().clone());
+    let weak = sink.downgrade();
+    let work = runtime::spawn_blocking(move || {
+        if let Some(sink) = weak.upgrade() {
+            // What cannot be is told to the first consumer.
+            drop(find(&sink, &settings, &stream));
+        }
+    });
+    // A panic was reported by the thread it happened on.
+    let task = runtime::spawn(async { drop(work.await) });
+    sink.imp().state().add_look_ahead(task);
 }
 
 /// What a stream with these caps can leave as. Blocks until everything is found out, which it mostly is by then.
