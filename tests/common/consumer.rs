@@ -283,7 +283,8 @@ fn watch_network(webrtcbin: &gst::Element, seen: &Arc<Seen>, options: Options) {
             gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST,
             move |pad, info| {
                 if seen.is_cut.load(Ordering::SeqCst) {
-                    return gst::PadProbeReturn::Drop;
+                    // The bindings release what a probe drops, and a sink pad of GStreamer 1.22 would do so again.
+                    return gst::PadProbeReturn::Handled;
                 }
                 let is_media = pad.direction() == gst::PadDirection::Src
                     && info.buffer().is_some_and(|it| it.size() > 300);
@@ -294,7 +295,7 @@ fn watch_network(webrtcbin: &gst::Element, seen: &Arc<Seen>, options: Options) {
                     return gst::PadProbeReturn::Ok;
                 }
                 seen.lost.fetch_add(1, Ordering::SeqCst);
-                gst::PadProbeReturn::Drop
+                gst::PadProbeReturn::Handled
             },
         );
     });
