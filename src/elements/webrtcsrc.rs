@@ -144,8 +144,11 @@ mod tests {
                 .as_deref(),
             Some("abc")
         );
+        // GStreamer itself refuses what the element does not list.
         let error = src.set_uri("http://example.org/").expect_err("another scheme");
-        assert!(error.matches(gst::URIError::BadUri));
+        assert!(error.matches(gst::URIError::UnsupportedProtocol), "{error}");
+        let error = src.set_uri("gstwebrtc://host:port/").expect_err("no address");
+        assert!(error.matches(gst::URIError::BadUri), "{error}");
     }
 
     #[test]

@@ -35,14 +35,25 @@ pub(super) fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
     )
 }
 
+#[allow(
+    missing_docs,
+    reason = "the accessors the derive makes are described by the blurbs"
+)]
 mod imp {
     use std::sync::LazyLock;
 
     use super::*;
 
     /// Implementation of `GstWhipServerSrc`.
-    #[derive(Default)]
-    pub struct WhipServerSrc;
+    #[derive(Default, glib::Properties)]
+    #[properties(wrapper_type = super::WhipServerSrc)]
+    pub struct WhipServerSrc {
+        // The base class declares it with another default: clients come and go, and the next one gets pads of its own.
+        #[property(name = "on-session-end", type = WebRTCSrcSessionEnd, get = Self::session_end, set = Self::set_session_end,
+            mutable_ready, nick = "On session end", blurb = "What happens to the pads when a client leaves. Read when a \
+            session begins", builder(WebRTCSrcSessionEnd::RemovePads))]
+        _on_session_end: (),
+    }
 
     #[glib::object_subclass]
     impl ObjectSubclass for WhipServerSrc {
@@ -51,6 +62,7 @@ mod imp {
         type ParentType = BaseWebRTCSrc;
     }
 
+    #[glib::derived_properties]
     impl ObjectImpl for WhipServerSrc {
         fn constructed(&self) {
             self.parent_constructed();
@@ -61,8 +73,21 @@ mod imp {
             }
             src.upcast_ref::<BaseWebRTCSrc>()
                 .set_signaller(signaller.upcast());
-            // Clients come and go, and the next one gets pads of its own.
-            src.set_property("on-session-end", WebRTCSrcSessionEnd::RemovePads);
+            self.base().choose_session_end(WebRTCSrcSessionEnd::RemovePads);
+        }
+    }
+
+    impl WhipServerSrc {
+        fn base(&self) -> BaseWebRTCSrc {
+            self.obj().clone().upcast()
+        }
+
+        fn session_end(&self) -> WebRTCSrcSessionEnd {
+            self.base().session_end()
+        }
+
+        fn set_session_end(&self, session_end: WebRTCSrcSessionEnd) {
+            self.base().choose_session_end(session_end);
         }
     }
 

@@ -126,7 +126,7 @@ fn deliver(sink: Option<BaseWebRTCSink>, id: &str, input: Input) {
 /// The peer ended its session; it need not be told so. Whether there was one.
 fn leave(sink: Option<BaseWebRTCSink>, id: &str, error: Option<&str>) -> bool {
     let Some(sink) = sink else { return false };
-    let session = sink.imp().state().session(id);
+    let session = sink.imp().state().retire_session(id);
     let is_known = session.is_some();
     if let Some(session) = session {
         session.end_by_peer(EndReason::from_wire(error));

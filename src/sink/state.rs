@@ -36,6 +36,8 @@ pub(super) struct State {
     /// In the order their pads were requested, which is the order of media sections.
     streams: Vec<Arc<InputStream>>,
     sessions: BTreeMap<String, Arc<Session>>,
+    /// Sessions their peers ended, until everything of them is released: their ids can be taken anew meanwhile.
+    leaving: Vec<Arc<Session>>,
     next_pad: BTreeMap<MediaKind, u32>,
     phase: Phase,
     /// Handlers on the signaller.
@@ -93,9 +95,22 @@ impl State {
         Ok(())
     }
 
-    /// Takes out a session.
-    pub(super) fn remove_session(&mut self, id: &str) -> Option<Arc<Session>> {
-        self.sessions.remove(id)
+    /// Takes a session out of those that are served, and keeps it until it is released.
+    pub(super) fn retire_session(&mut self, id: &str) -> Option<Arc<Session>> {
+        let session = self.sessions.remove(id)?;
+        self.leaving.push(session.clone());
+        Some(session)
+    }
+
+    /// Forgets a session that is released. Another one may have its id by now.
+    pub(super) fn forget_session(&mut self, session: &Arc<Session>) {
+        self.leaving.retain(|it| !Arc::ptr_eq(it, session));
+        if self
+            .session(session.id())
+            .is_some_and(|it| Arc::ptr_eq(&it, session))
+        {
+            self.sessions.remove(session.id());
+        }
     }
 
     /// The session with this id.
@@ -153,7 +168,8 @@ impl State {
         let was_signalling = std::mem::take(&mut self.phase) == Phase::Signalling;
         self.stun = None;
         self.discovery = None;
-        (self.sessions(), self.pool.take(), was_signalling)
+        let sessions = self.sessions.values().chain(&self.leaving).cloned().collect();
+        (sessions, self.pool.take(), was_signalling)
     }
 }
 

@@ -74,13 +74,13 @@ impl BaseWebRTCSrc {
     }
 
     /// What the property `on-session-end` holds, for a derived element that declares it anew with a default of its own.
-    #[cfg(feature = "livekit")]
+    #[cfg(any(feature = "livekit", feature = "whip"))]
     pub(crate) fn session_end(&self) -> WebRTCSrcSessionEnd {
         self.imp().settings().on_session_end
     }
 
     /// Sets what [`Self::session_end`] gives.
-    #[cfg(feature = "livekit")]
+    #[cfg(any(feature = "livekit", feature = "whip"))]
     pub(crate) fn choose_session_end(&self, session_end: WebRTCSrcSessionEnd) {
         self.imp().settings().on_session_end = session_end;
     }

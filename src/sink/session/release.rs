@@ -22,7 +22,7 @@ pub(super) async fn release(session: &Arc<Session>, ending: Ending) {
         gst::error!(CAT, "session {}: its pipeline does not stop", session.id());
     }
     if let Some(sink) = session.sink() {
-        sink.imp().state().remove_session(session.id());
+        sink.imp().state().forget_session(session);
         tell(&sink, session, &ending);
     }
     session.mark_released();

@@ -112,6 +112,6 @@ fn announced_turn_servers_carry_the_media() {
 /// The address by which the machine would reach others; nothing is sent.
 fn own_address() -> Option<String> {
     let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
-    socket.connect("192.0.2.255:9").ok()?;
+    socket.connect("198.51.100.1:9").ok()?;
     Some(socket.local_addr().ok()?.ip().to_string())
 }
