@@ -84,7 +84,7 @@ fn object_to_structure(value: &Value, name: &str, depth: usize) -> Option<gst::S
         return None;
     }
     let mut structure = gst::Structure::new_empty(name);
-    for (name, value) in object {
+    for (name, value) in object.iter().filter(|(name, _)| !name.contains('\0')) {
         if let Some(value) = json_to_value(value, depth + 1) {
             structure.set_value(name.as_str(), value);
         }
@@ -220,7 +220,7 @@ mod tests {
         assert!(from_json_named(&json!({}), "9 bad name").is_none());
         assert!(from_json_named(&json!({}), "").is_none());
         assert_eq!(
-            there_and_back(json!({"a": "nul\u{0}byte", "": 1, "sp ace": 2})),
+            there_and_back(json!({"a": "nul\u{0}byte", "b\u{0}": 1, "": 1, "sp ace": 2})),
             json!({"": 1, "sp ace": 2})
         );
     }

@@ -317,6 +317,15 @@ pub(super) fn emit_munge_session_description(
         .unwrap_or_else(|| sdp.clone())
 }
 
+/// Whether one of the texts, which may come from a peer, cannot be a GObject string. That is logged.
+fn has_nul(signaller: &Signallable, texts: &[&str]) -> bool {
+    let has_nul = texts.iter().any(|text| text.contains('\0'));
+    if has_nul {
+        gst::warning!(CAT, obj = signaller, "a peer's text with a NUL in it is dropped");
+    }
+    has_nul
+}
+
 /// Asks the element for its `meta`, to be sent to the server.
 pub fn emit_request_meta(signaller: &Signallable) -> Option<gst::Structure> {
     signaller.emit_by_name(REQUEST_META, &[])
@@ -324,6 +333,9 @@ pub fn emit_request_meta(signaller: &Signallable) -> Option<gst::Structure> {
 
 /// Reports to a consuming element that session `session_id` with the producer `peer_id` exists.
 pub fn emit_session_started(signaller: &Signallable, session_id: &str, peer_id: &str) {
+    if has_nul(signaller, &[session_id, peer_id]) {
+        return;
+    }
     signaller.emit_by_name::<()>(SESSION_STARTED, &[&session_id, &peer_id]);
 }
 
@@ -334,11 +346,17 @@ pub fn emit_session_requested(
     peer_id: &str,
     offer: Option<&WebRTCSessionDescription>,
 ) {
+    if has_nul(signaller, &[session_id, peer_id]) {
+        return;
+    }
     signaller.emit_by_name::<()>(SESSION_REQUESTED, &[&session_id, &peer_id, &offer]);
 }
 
 /// Hands the peer's description to the element.
 pub fn emit_session_description(signaller: &Signallable, session_id: &str, sdp: &WebRTCSessionDescription) {
+    if has_nul(signaller, &[session_id]) {
+        return;
+    }
     signaller.emit_by_name::<()>(SESSION_DESCRIPTION, &[&session_id, sdp]);
 }
 
@@ -350,6 +368,9 @@ pub fn emit_handle_ice(
     sdp_mid: Option<&str>,
     candidate: &str,
 ) {
+    if has_nul(signaller, &[session_id, sdp_mid.unwrap_or_default(), candidate]) {
+        return;
+    }
     signaller.emit_by_name::<()>(
         HANDLE_ICE,
         &[&session_id, &sdp_m_line_index, &sdp_mid, &candidate],
@@ -358,11 +379,17 @@ pub fn emit_handle_ice(
 
 /// Reports that the peer ended the session. True when the element knew it.
 pub fn emit_session_ended(signaller: &Signallable, session_id: &str) -> bool {
+    if has_nul(signaller, &[session_id]) {
+        return false;
+    }
     signaller.emit_by_name(SESSION_ENDED, &[&session_id])
 }
 
 /// Reports that the peer ended the session and what it said of the reason. True when the element knew the session.
 pub fn emit_session_ended_with_error(signaller: &Signallable, session_id: &str, error: Option<&str>) -> bool {
+    if has_nul(signaller, &[session_id, error.unwrap_or_default()]) {
+        return false;
+    }
     signaller.emit_by_name(SESSION_ENDED_WITH_ERROR, &[&session_id, &error])
 }
 
@@ -373,22 +400,28 @@ pub fn emit_producer_added(
     meta: Option<&gst::Structure>,
     is_new: bool,
 ) {
+    if has_nul(signaller, &[producer_id]) {
+        return;
+    }
     signaller.emit_by_name::<()>(PRODUCER_ADDED, &[&producer_id, &meta, &is_new]);
 }
 
 /// Announces that a producer left or stopped producing.
 pub fn emit_producer_removed(signaller: &Signallable, producer_id: &str, meta: Option<&gst::Structure>) {
+    if has_nul(signaller, &[producer_id]) {
+        return;
+    }
     signaller.emit_by_name::<()>(PRODUCER_REMOVED, &[&producer_id, &meta]);
 }
 
 /// Reports that signalling failed for good: the element posts it as an error on the bus.
 pub fn emit_error(signaller: &Signallable, message: &str) {
-    signaller.emit_by_name::<()>(ERROR, &[&message]);
+    signaller.emit_by_name::<()>(ERROR, &[&message.replace('\0', "\u{fffd}")]);
 }
 
 /// Reports trouble the signaller lives with: the element posts it as a warning on the bus.
 pub fn emit_warning(signaller: &Signallable, message: &str) {
-    signaller.emit_by_name::<()>(WARNING, &[&message]);
+    signaller.emit_by_name::<()>(WARNING, &[&message.replace('\0', "\u{fffd}")]);
 }
 
 /// Asks the element to finish gracefully: it posts an end-of-stream message.

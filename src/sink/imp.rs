@@ -303,8 +303,13 @@ impl ElementImpl for BaseWebRTCSink {
     ) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
         let obj = self.obj();
         lifecycle::before(&obj, transition)?;
-        let success = self.parent_change_state(transition)?;
-        Ok(lifecycle::after(&obj, transition, success))
+        match self.parent_change_state(transition) {
+            Ok(success) => Ok(lifecycle::after(&obj, transition, success)),
+            Err(error) => {
+                lifecycle::failed(&obj, transition);
+                Err(error)
+            }
+        }
     }
 }
 

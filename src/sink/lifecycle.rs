@@ -60,6 +60,13 @@ pub(super) fn after(
     success
 }
 
+/// The bin's children could not follow: what was prepared for them is wound up.
+pub(super) fn failed(sink: &BaseWebRTCSink, transition: gst::StateChange) {
+    if transition == gst::StateChange::ReadyToPaused {
+        wind_up(sink);
+    }
+}
+
 /// A stream got caps or was released: the signaller may have waited for that.
 pub(super) fn streams_changed(sink: &BaseWebRTCSink) {
     let is_due = sink.imp().state().start_if_described();
@@ -71,10 +78,15 @@ pub(super) fn streams_changed(sink: &BaseWebRTCSink) {
 /// The property was set: a running element looks the new name up for the consumers to come.
 pub(super) fn stun_server_changed(sink: &BaseWebRTCSink) {
     let uri = sink.imp().settings().stun_server.clone();
-    let mut state = sink.imp().state();
-    if state.stun.is_some() {
-        state.stun = Some(Arc::new(StunServer::look_up(uri.as_deref())));
-    }
+    let looked_up = Arc::new(StunServer::look_up(uri.as_deref()));
+    // The former one, with its look-up, is dropped after the lock.
+    let _former = {
+        let mut state = sink.imp().state();
+        match state.stun.is_some() {
+            true => state.stun.replace(looked_up),
+            false => Some(looked_up),
+        }
+    };
 }
 
 fn check_elements(sink: &BaseWebRTCSink) -> Result<(), gst::StateChangeError> {

@@ -21,7 +21,6 @@ use super::machine::{Action, Input, Machine, Report};
 use crate::net::backoff::Backoff;
 use crate::net::websocket::{self, WebSocket};
 use crate::runtime::{self, Task};
-use crate::signaller::CAT;
 
 /// Where and how to connect.
 #[derive(Debug, Clone)]
@@ -209,10 +208,6 @@ impl Worker {
     }
 
     async fn text(&mut self, text: &str, socket: &mut WebSocket) -> Option<Next> {
-        if text.contains(NUL) {
-            gst::warning!(CAT, "a message with a NUL in it is dropped");
-            return None;
-        }
         match serde_json::from_str::<OutgoingMessage>(text) {
             Ok(message) => {
                 if matches!(message, OutgoingMessage::Welcome { .. }) {
@@ -284,8 +279,6 @@ impl Worker {
     }
 }
 
-/// How JSON writes the one character that no text of GObject can hold. A peer that sends it means no good.
-const NUL: &str = "\\u0000";
 /// Verbs waiting for a slow server; candidates of many sessions at once fit.
 const QUEUE_LENGTH: usize = 4096;
 /// A stop must not hold up the element's state change, which has 5 s in all.
