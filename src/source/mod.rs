@@ -43,6 +43,7 @@ use crate::signaller::Signallable;
 pub(crate) use exposure::templates;
 pub(crate) use imp::BaseWebRTCSrcImpl;
 pub use pad::WebRTCSrcPad;
+#[cfg(feature = "livekit")]
 pub(crate) use pad::WebRTCSrcPadImpl;
 
 /// Debug category of all receiving elements.
@@ -86,6 +87,7 @@ impl BaseWebRTCSrc {
     }
 
     /// Gives a derived element its own signaller, in place of whatever it was constructed with.
+    #[cfg(any(feature = "livekit", feature = "whip", feature = "whep"))]
     pub(crate) fn set_signaller(&self, signaller: Signallable) {
         signalling::replace(self, signaller);
     }
