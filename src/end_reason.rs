@@ -117,7 +117,7 @@ impl EndReason {
         format!("{}: {}", self.kind.nick(), self.text)
     }
 
-    /// Reads what a peer gave as its reason. Long texts are cut at [`MAX_TEXT_CHARS`].
+    /// Reads what a peer gave as its reason. Texts of more than 500 characters are cut.
     pub fn from_wire(text: Option<&str>) -> Self {
         let text: String = text.unwrap_or_default().chars().take(MAX_TEXT_CHARS).collect();
         let (nick, rest) = text.split_once(':').unwrap_or((text.as_str(), ""));

@@ -3,7 +3,7 @@
 //!
 //! Audio goes first and never waits; retransmissions go before new video, whose order is kept. Everything that leaves,
 //! probes included, is paid from one credit that refills a little faster than the target, so that over any second
-//! the wire carries at most 1.15 times the target: [`REFILL`] and [`ALLOWANCE`] add up to that.
+//! the wire carries at most 1.15 times the target: `REFILL` and `ALLOWANCE` add up to that.
 //! The pacer owns what waits; the thread that calls it sleeps until the time it names, or until the next push.
 
 use std::collections::VecDeque;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The GObject side of the interface: its vtable, its defaults, and the trampolines to an implementor.
 //!
-//! Every method is reached through the class handler of a signal (see [`signals`](super::signals)), never directly.
+//! Every method is reached through the class handler of a signal (see [`signals`]), never directly.
 
 use gst::glib;
 use gst::glib::prelude::*;

@@ -35,7 +35,7 @@ pub(crate) struct Args {
         hide_env_values = true
     )]
     auth_token: Option<String>,
-    /// Origin whose pages may connect, like https://example.org; may be given several times, any if it is not
+    /// Origin whose pages may connect, like `https://example.org`; may be given several times, any if it is not
     #[arg(long, value_name = "ORIGIN")]
     allowed_origin: Vec<String>,
     #[command(flatten)]

@@ -7,7 +7,7 @@
 //!           └────── pause ──── Waiting          any state ─ Over
 //! ```
 //! Before the first join every failure is final, so that a wrong address or token is told at once. Afterwards the
-//! server is looked for as long as [`Recovery`](super::recovery::Recovery) allows. Resuming keeps the session and its
+//! server is looked for as long as [`Recovery`] allows. Resuming keeps the session and its
 //! media; joining again is a new participation with a new session.
 
 use std::time::{Duration, Instant};
