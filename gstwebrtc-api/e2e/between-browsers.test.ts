@@ -53,7 +53,10 @@ describe("watching", () => {
     );
     expect(level).toBeGreaterThan(0);
     const figures = await viewer.evaluate(() => window.session.getStatistics());
-    expect(figures?.video).toMatchObject({ width: 640, height: 360 });
+    // On a busy machine the sending browser makes its picture smaller; its shape stays.
+    const { width, height } = figures?.video ?? {};
+    expect((width ?? 0) / (height ?? 1)).toBeCloseTo(640 / 360, 1);
+    expect(width).toBeLessThanOrEqual(640);
     expect(figures?.roundTripMs).toBeGreaterThanOrEqual(0);
     expect(await viewer.evaluate(() => window.session.connectivity)).toBe("connected");
   });
