@@ -323,4 +323,18 @@ mod tests {
             r#"{"type":"InfoMessage","mid":"video0","info":{"meta":{"type":"timeCode","hours":0,"minutes":0,"seconds":5,"frames":17,"field_count":0,"fps":[30,1],"flags":"none","latest_daily_jam":null}}}"#
         );
     }
+
+    proptest::proptest! {
+        #[test]
+        fn nothing_a_peer_sends_panics(name in ".{0,20}", field in ".{0,20}", value in "-?[0-9.e]{1,12}|null|\\[\\]|\\{\\}") {
+            init();
+            let text = serde_json::json!({"id": 1, "request": {
+                "type": "customUpstreamEvent", "structureName": name, "structure": {field: "VALUE"},
+            }});
+            if let Ok(request) = ControlRequest::parse(&text.to_string().replace("\"VALUE\"", &value)) {
+                // What has no counterpart in GStreamer is an error like any other.
+                let _ = request.request.to_event();
+            }
+        }
+    }
 }

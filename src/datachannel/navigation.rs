@@ -475,4 +475,19 @@ mod tests {
         };
         assert_eq!(event.to_structure().expect("valid").get::<&str>("key"), Ok("a"));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn nothing_a_peer_sends_panics(
+            event in "[A-Za-z]{0,20}",
+            fields in proptest::collection::vec(("[a-z_]{1,14}", "-?[0-9.e]{1,12}|\"[a-z+-]{0,20}\"|null"), 0..6),
+        ) {
+            init();
+            let fields: String = fields.iter().map(|(name, value)| format!(",\"{name}\":{value}")).collect();
+            if let Ok(message) = NavigationMessage::parse(&format!("{{\"event\":\"{event}\"{fields}}}")) {
+                // An unknown modifier or command is an error like any other.
+                let _ = message.event.to_structure();
+            }
+        }
+    }
 }

@@ -151,4 +151,13 @@ mod tests {
             assert_eq!(parse(&text), Err(error), "{text}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn nothing_a_peer_sends_panics(text in "(a=)?(candidate:)?[ -~\\PC]{0,200}") {
+            if let Ok(RemoteCandidate::Candidate(candidate)) = parse(&text) {
+                proptest::prop_assert!(candidate.starts_with("candidate:"));
+            }
+        }
+    }
 }

@@ -379,4 +379,21 @@ mod tests {
             ]
         );
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_answer_panics(lines in proptest::collection::vec(
+            "m=(video|audio|application|x) (0|9|99999) UDP/TLS/RTP/SAVPF( 9[0-9]| 1[0-9]{2}| x){0,4}\
+             |a=(rtpmap|fmtp|extmap|mid|sendrecv|inactive|bundle-only):?[ -~]{0,24}", 0..12,
+        )) {
+            let text = lines.join("\n") + "\n";
+            let ours = sdp(&format!("{VIDEO}{AUDIO}"));
+            let theirs = sdp(&text);
+            if let Ok(verdicts) = read_answer(&ours, &theirs) {
+                proptest::prop_assert_eq!(verdicts.len(), 2);
+            }
+            let openings = read_offer(&theirs).map(|openings| openings.len()).unwrap_or_default();
+            proptest::prop_assert!(openings <= lines.len());
+        }
+    }
 }

@@ -17,8 +17,15 @@ use crate::sink::{BaseWebRTCSink, signals};
 /// Releases `session` and tells who has to know. Comes to its end in bounded time.
 pub(super) async fn release(session: &Arc<Session>, ending: Ending) {
     gst::info!(CAT, "session {}: ended: {}", session.id(), ending.reason);
-    let dismantled = tokio::time::timeout(PATIENCE, dismantle(session));
-    if dismantled.await.is_err() {
+    // A task of its own: should this one not wait to the end, the pipeline is stopped all the same.
+    let (done, is_done) = tokio::sync::oneshot::channel::<()>();
+    let dismantled = session.clone();
+    runtime::spawn(async move {
+        dismantle(&dismantled).await;
+        drop(done);
+    })
+    .detach();
+    if tokio::time::timeout(PATIENCE, is_done).await.is_err() {
         gst::error!(CAT, "session {}: its pipeline does not stop", session.id());
     }
     if let Some(sink) = session.sink() {
