@@ -7,7 +7,7 @@ use gst::prelude::*;
 use gst_webrtc::{WebRTCDataChannel, WebRTCPeerConnectionState, WebRTCSDPType, WebRTCSessionDescription};
 use gstrswebrtc::signaller::signals;
 
-use super::loopback::{Loopback, Sent};
+use super::loopback::{Loopback, Sent, reparsed};
 
 /// 320x240 at 30 frames a second in VP8, a key frame a second.
 pub const VP8: &str = "videotestsrc is-live=true pattern=smpte75 ! video/x-raw,width=320,height=240,framerate=30/1 ! \
@@ -144,6 +144,28 @@ impl Producer {
             .emit_by_name::<()>("create-offer", &[&None::<gst::Structure>, &made]);
     }
 
+    /// Waits for the offer of the element under test and answers it.
+    pub fn answer_offer(&self) {
+        let (signaller, id, weak) = (
+            self.signaller.clone(),
+            self.id.clone(),
+            self.webrtcbin.downgrade(),
+        );
+        let (ours, described) = (self.id.clone(), self.webrtcbin.clone());
+        signaller.route(&ours, move |sent| match sent {
+            Sent::Description(offer) => {
+                let (signaller, id, weak) = (signaller.clone(), id.clone(), weak.clone());
+                let set = gst::Promise::with_change_func(move |_| answer(&weak, signaller, id));
+                described.emit_by_name::<()>("set-remote-description", &[&reparsed(&offer), &set]);
+            }
+            Sent::Candidate(index, text) => {
+                described.emit_by_name::<()>("add-ice-candidate", &[&index, &text]);
+            }
+            Sent::End(_) => {}
+        });
+        signals::emit_session_requested(self.signaller.upcast_ref(), &self.id, "peer", None);
+    }
+
     /// Ends the session as a producer that says so.
     pub fn leave(&self) {
         self.signaller.receive(&self.id, Sent::End(None));
@@ -211,6 +233,23 @@ impl Producer {
             None
         });
     }
+}
+
+fn answer(webrtcbin: &gst::glib::WeakRef<gst::Element>, signaller: Loopback, id: String) {
+    let Some(webrtcbin) = webrtcbin.upgrade() else {
+        return;
+    };
+    let weak = webrtcbin.downgrade();
+    let made = gst::Promise::with_change_func(move |reply| {
+        let Some(webrtcbin) = weak.upgrade() else { return };
+        let reply = reply.expect("a reply").expect("an answer");
+        let answer = reply
+            .get::<WebRTCSessionDescription>("answer")
+            .expect("an answer");
+        webrtcbin.emit_by_name::<()>("set-local-description", &[&answer, &None::<gst::Promise>]);
+        signaller.receive(&id, Sent::Description(answer));
+    });
+    webrtcbin.emit_by_name::<()>("create-answer", &[&None::<gst::Structure>, &made]);
 }
 
 impl Drop for Producer {

@@ -208,6 +208,24 @@ fn a_fresh_connection_of_the_producer_goes_on_at_the_same_pads() {
     assert!(receiver.errors().is_empty());
 }
 
+/// What a stock webrtcbin that sends `streams` needs to be named to answer an offer of ours.
+fn answered(id: &str, streams: &[&str], payload_types: &[usize], pads: &[&str]) {
+    init();
+    let receiver = Receiver::new(|_| Some("queue"));
+    let producer = Producer::with_payload_types(&receiver.signaller, id, streams, payload_types);
+    producer.answer_offer();
+    for pad in pads {
+        receiver.wait_buffers(pad, 20);
+    }
+    assert!(receiver.errors().is_empty(), "{:?}", receiver.errors());
+}
+
+#[test]
+fn an_offer_of_ours_brings_what_the_peer_has() {
+    // VP8 is the first video codec of an offer; Opus comes behind five of them with their repair.
+    answered("offered", &[VP8, OPUS], &[96, 109], &["video_0", "audio_0"]);
+}
+
 #[test]
 fn statistics_name_the_session_and_its_streams() {
     init();
