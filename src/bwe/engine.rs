@@ -5,6 +5,7 @@
 //! sequence numbers of that SSRC are given out here.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use congestion::pacer::{Class, Overflow, Pacer, Step};
@@ -12,6 +13,7 @@ use congestion::units::{Bitrate, DataSize, Timestamp};
 use congestion::{Controller, Estimate, Limits, PacketReport, ProbeId, ReceiverReport, SentHistory, TICK};
 
 use super::packet::{self, Header};
+use super::repeats::{Repeats, original_sequence};
 use super::streams::{Repair, Streams};
 
 /// What a session's estimator believes, and what waits.
@@ -27,6 +29,35 @@ pub(crate) struct Snapshot {
     pub(crate) audio: Bitrate,
     /// Whether the receiver sends transport-wide feedback.
     pub(crate) has_feedback: bool,
+}
+
+impl fmt::Display for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Estimate {
+            target,
+            loss_ratio,
+            rtt,
+            acknowledged,
+            usage,
+        } = self.estimate;
+        write!(
+            f,
+            "estimate {target}, acknowledged {}, ",
+            acknowledged.unwrap_or_default()
+        )?;
+        write!(
+            f,
+            "loss {:.1} %, round trip {:?}, use {usage:?}, ",
+            loss_ratio * 100.0,
+            rtt.unwrap_or_default()
+        )?;
+        let waiting = self.backlog.bytes();
+        write!(
+            f,
+            "{waiting} bytes wait, retransmissions {}, audio {}",
+            self.retransmissions, self.audio
+        )
+    }
 }
 
 /// What to do next.
@@ -50,6 +81,7 @@ pub(super) struct Engine {
     template: Option<(Vec<u8>, Repair)>,
     /// The next sequence number by SSRC of retransmissions.
     next_sequence: BTreeMap<u32, u16>,
+    repeats: Repeats,
     retransmissions: Meter,
     audio: Meter,
     ticked: Option<Timestamp>,
@@ -77,6 +109,7 @@ impl Engine {
             streams,
             template: None,
             next_sequence: BTreeMap::new(),
+            repeats: Repeats::default(),
             retransmissions: Meter::default(),
             audio: Meter::default(),
             ticked: None,
@@ -85,16 +118,28 @@ impl Engine {
         }
     }
 
-    /// Queues a packet.
+    /// Queues a packet, but for a retransmission that is on its way already.
     ///
     /// # Errors
     /// When video waited for too long: it was dropped, and needs a key frame.
     pub(super) fn push(&mut self, now: Timestamp, buffer: gst::Buffer) -> Result<(), Overflow> {
-        let header = buffer
-            .map_readable()
-            .ok()
-            .and_then(|bytes| Header::parse(&bytes, self.streams.twcc_id));
+        let (header, original) = match buffer.map_readable() {
+            Ok(bytes) => {
+                let header = Header::parse(&bytes, self.streams.twcc_id);
+                (
+                    header,
+                    header.and_then(|header| original_sequence(&bytes[header.length..])),
+                )
+            }
+            Err(_) => (None, None),
+        };
         let class = header.map_or(Class::Video, |header| self.streams.class(header.payload_type));
+        if let (Class::Retransmission, Some(header), Some(original)) = (class, header, original) {
+            let rtt = self.controller.estimate().rtt.unwrap_or_default();
+            if self.repeats.is_repeat(now, header.ssrc, original, rtt) {
+                return Ok(());
+            }
+        }
         let size = wire_size(buffer.size());
         self.pacer.push(
             now,

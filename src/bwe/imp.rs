@@ -132,14 +132,15 @@ impl BandwidthEstimator {
     /// Notifies an estimate that is new, or that is worth something else now because packets wait, or did.
     fn notify_estimate(&self) {
         let now = self.now();
-        let is_new = {
+        let (is_new, snapshot) = {
             let mut state = self.state();
             let Some(engine) = &state.engine else { return };
             let snapshot = engine.snapshot(now);
             let view = (bps(snapshot.estimate.target), snapshot.backlog > DataSize::ZERO);
             let before = std::mem::replace(&mut state.notified, view);
-            before != view || view.1
+            (before != view || view.1, snapshot)
         };
+        gst::trace!(CAT, imp = self, "{snapshot}");
         if is_new {
             self.obj().notify("estimated-bitrate");
         }
