@@ -146,20 +146,19 @@ impl Producer {
 
     /// Waits for the offer of the element under test and answers it.
     pub fn answer_offer(&self) {
-        let (signaller, id, weak) = (
+        let (signaller, id, webrtcbin) = (
             self.signaller.clone(),
             self.id.clone(),
-            self.webrtcbin.downgrade(),
+            self.webrtcbin.clone(),
         );
-        let (ours, described) = (self.id.clone(), self.webrtcbin.clone());
-        signaller.route(&ours, move |sent| match sent {
+        self.signaller.route(&self.id, move |sent| match sent {
             Sent::Description(offer) => {
-                let (signaller, id, weak) = (signaller.clone(), id.clone(), weak.clone());
+                let (signaller, id, weak) = (signaller.clone(), id.clone(), webrtcbin.downgrade());
                 let set = gst::Promise::with_change_func(move |_| answer(&weak, signaller, id));
-                described.emit_by_name::<()>("set-remote-description", &[&reparsed(&offer), &set]);
+                webrtcbin.emit_by_name::<()>("set-remote-description", &[&reparsed(&offer), &set]);
             }
             Sent::Candidate(index, text) => {
-                described.emit_by_name::<()>("add-ice-candidate", &[&index, &text]);
+                webrtcbin.emit_by_name::<()>("add-ice-candidate", &[&index, &text]);
             }
             Sent::End(_) => {}
         });
