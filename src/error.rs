@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-//! The only place where failures of the whole element become messages on the bus.
+//! The only place where failures of the whole element become messages on the bus, and how errors read there.
 //!
 //! The text is both what a user reads first and the debug detail, where older applications look for it.
 //! A failing session is never reported here: it ends alone, with its reason.
@@ -37,4 +37,10 @@ pub fn post_codec_not_found(element: &impl IsA<gst::Element>, message: &str) {
 /// Posts that something was refused or missing but the element goes on.
 pub fn post_warning(element: &impl IsA<gst::Element>, message: &str) {
     gst::element_warning!(element, gst::StreamError::Failed, ("{message}"), ["{message}"]);
+}
+
+/// An error and, after colons, what caused it.
+pub(crate) fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

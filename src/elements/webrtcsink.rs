@@ -44,6 +44,7 @@ mod imp {
     use super::*;
     use crate::embedded::signalling::{Settings, SignallingServer};
     use crate::error;
+    use crate::gst_ext::property::non_empty;
 
     #[derive(Default, glib::Properties)]
     #[properties(wrapper_type = super::WebRTCSink)]
@@ -216,9 +217,4 @@ mod imp {
     }
 
     const HEADERS: &str = "signalling-server-headers";
-
-    /// An empty text stands for NULL, which a launch line cannot write.
-    fn non_empty(text: Option<String>) -> Option<String> {
-        text.filter(|text| !text.is_empty())
-    }
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use gst_plugin_webrtc_signalling::{Config, Handle, Server, ServerError, TlsError, TlsFiles};
 
-use crate::runtime;
+use crate::error::with_causes;
+use crate::{gst_ext::property, runtime};
 
 /// What the user chose.
 #[derive(Debug, Clone)]
@@ -49,10 +50,10 @@ impl Default for Settings {
 #[non_exhaustive]
 pub(crate) enum StartError {
     /// The certificate and key don't make sense.
-    #[error("the signalling server cannot use TLS: {}", chain(.0))]
+    #[error("the signalling server cannot use TLS: {}", with_causes(.0))]
     Tls(#[from] TlsError),
     /// It can't listen, or refuses its configuration.
-    #[error("the signalling server cannot run: {}", chain(.0))]
+    #[error("the signalling server cannot run: {}", with_causes(.0))]
     Server(#[from] ServerError),
 }
 
@@ -77,7 +78,7 @@ impl SignallingServer {
             host: settings.host.clone(),
             port: settings.port,
             tls,
-            response_headers: headers(settings.headers.as_deref()),
+            response_headers: property::texts(settings.headers.as_deref()),
             ..Config::default()
         };
         let handle = runtime::block_on(async { Server::bind(config).await.map(Server::spawn) })?;
@@ -101,15 +102,6 @@ impl SignallingServer {
     }
 }
 
-fn headers(structure: Option<&gst::StructureRef>) -> Vec<(String, String)> {
-    let fields = structure.into_iter().flat_map(|headers| headers.iter());
-    let texts =
-        fields.filter_map(|(name, value)| Some((name.to_string(), value.transform::<String>().ok()?)));
-    texts
-        .filter_map(|(name, value)| Some((name, value.get().ok()?)))
-        .collect()
-}
-
 /// Where to reach a server on this machine that listens on `host`.
 fn local_host(host: &str) -> &str {
     match host {
@@ -117,16 +109,6 @@ fn local_host(host: &str) -> &str {
         "::" | "[::]" => "[::1]",
         host => host,
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// A state change of the element must end within 5 s.
@@ -191,23 +173,5 @@ mod tests {
         ] {
             assert_eq!(local_host(host), expected);
         }
-    }
-
-    #[test]
-    fn headers_are_read_from_a_structure() {
-        gst::init().unwrap();
-        let structure = gst::Structure::builder("headers")
-            .field("X-One", "1")
-            .field("X-Two", 2i32)
-            .build();
-        let headers = headers(Some(&structure));
-        assert_eq!(
-            headers,
-            [
-                ("X-One".to_owned(), "1".to_owned()),
-                ("X-Two".to_owned(), "2".to_owned())
-            ]
-        );
-        assert_eq!(super::headers(None), []);
     }
 }

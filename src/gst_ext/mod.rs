@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
-//! Small extensions of the GStreamer bindings: elements by name, promises to await, structures as JSON.
+//! Small extensions of the GStreamer bindings: elements by name, promises to await, properties' values, structures as JSON.
 //!
 //! Nothing here knows of sessions or signalling.
 
 pub mod make;
 pub mod promise;
+pub mod property;
 pub mod structure;

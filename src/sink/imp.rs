@@ -16,10 +16,11 @@ use gst::subclass::prelude::*;
 use gst_video::subclass::prelude::*;
 use gst_webrtc::WebRTCICETransportPolicy;
 
-use super::settings::{Settings, none_if_empty};
+use super::settings::Settings;
 use super::state::State;
 use super::{WebRTCSinkCongestionControl, WebRTCSinkMitigationMode, WebRTCSinkPad};
 use super::{consumers, input, lifecycle, report, signals};
+use crate::gst_ext::property::non_empty;
 use crate::signaller::Signallable;
 
 pub(super) static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
@@ -140,7 +141,7 @@ impl BaseWebRTCSink {
     }
 
     fn set_stun_server(&self, uri: Option<String>) {
-        self.settings().stun_server = none_if_empty(uri);
+        self.settings().stun_server = non_empty(uri);
         lifecycle::stun_server_changed(&self.obj());
     }
 
@@ -158,19 +159,19 @@ impl BaseWebRTCSink {
     }
 
     fn set_web_server_cert(&self, path: Option<String>) {
-        self.settings().web_server_cert = none_if_empty(path);
+        self.settings().web_server_cert = non_empty(path);
     }
 
     fn set_web_server_key(&self, path: Option<String>) {
-        self.settings().web_server_key = none_if_empty(path);
+        self.settings().web_server_key = non_empty(path);
     }
 
     fn set_web_server_path(&self, path: Option<String>) {
-        self.settings().web_server_path = none_if_empty(path);
+        self.settings().web_server_path = non_empty(path);
     }
 
     fn set_web_server_directory(&self, path: Option<String>) {
-        self.settings().web_server_directory = none_if_empty(path);
+        self.settings().web_server_directory = non_empty(path);
     }
 
     fn web_server_host_addr(&self) -> String {

@@ -42,7 +42,7 @@ mod imp {
         }
 
         fn set_msid(&self, msid: Option<String>) {
-            self.settings().msid = crate::sink::settings::none_if_empty(msid);
+            self.settings().msid = crate::gst_ext::property::non_empty(msid);
         }
     }
 

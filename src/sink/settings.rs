@@ -112,11 +112,6 @@ impl Default for Settings {
     }
 }
 
-/// An empty string means nothing: a launch line cannot pass NULL.
-pub(crate) fn none_if_empty(value: Option<String>) -> Option<String> {
-    value.filter(|text| !text.is_empty())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,11 +132,5 @@ mod tests {
         assert!(settings.wants_transport_feedback());
         settings.congestion_control = WebRTCSinkCongestionControl::Disabled;
         assert!(!settings.wants_transport_feedback());
-    }
-
-    #[test]
-    fn empty_text_is_nothing() {
-        assert_eq!(none_if_empty(Some(String::new())), None);
-        assert_eq!(none_if_empty(Some("x".into())), Some("x".into()));
     }
 }

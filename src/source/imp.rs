@@ -9,10 +9,11 @@ use gst::glib;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
 
-use super::settings::{self, Settings, none_if_empty};
+use super::settings::{self, Settings};
 use super::state::{Connection, State};
 use super::{CAT, WebRTCSrcPad, WebRTCSrcSessionEnd, events, exposure, lifecycle, signalling, signals};
 use crate::codec::MediaKind;
+use crate::gst_ext::property::non_empty;
 use crate::signaller::Signallable;
 
 /// What classes derived from `BaseWebRTCSrc` inside of this crate implement.
@@ -97,7 +98,7 @@ impl BaseWebRTCSrc {
     }
 
     fn set_stun_server(&self, uri: Option<String>) {
-        self.settings().stun_server = none_if_empty(uri);
+        self.settings().stun_server = non_empty(uri);
     }
 
     fn video_codecs(&self) -> gst::Array {

@@ -94,11 +94,6 @@ pub(crate) fn codecs(names: &gst::Array, kind: MediaKind) -> (Vec<Codec>, Vec<St
     (codecs, unknown)
 }
 
-/// An empty string means nothing: a launch line cannot pass NULL.
-pub(crate) fn none_if_empty(value: Option<String>) -> Option<String> {
-    value.filter(|text| !text.is_empty())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

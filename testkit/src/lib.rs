@@ -6,6 +6,7 @@ pub mod candidate;
 pub mod kvs;
 pub mod link;
 pub mod livekit;
+pub mod network;
 pub mod proxy;
 pub mod relay;
 pub mod wait;

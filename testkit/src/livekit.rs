@@ -7,10 +7,12 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::net::{IpAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+use crate::network::{free_port, own_address};
 
 /// The API key of every server started here.
 pub const KEY: &str = "devkey";
@@ -176,28 +178,5 @@ fn spawn(config: &str, log: &Path) -> Child {
         .expect("livekit-server can be started")
 }
 
-/// A port nobody uses right now, neither by TCP nor by UDP.
-///
-/// # Panics
-/// When there is none left.
-pub fn free_port() -> u16 {
-    loop {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("there are free ports");
-        let port = listener.local_addr().expect("it is bound").port();
-        if UdpSocket::bind(("0.0.0.0", port)).is_ok() {
-            return port;
-        }
-    }
-}
-
-/// The address this machine sends from; nothing is sent to find out.
-fn own_address() -> Option<IpAddr> {
-    let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
-    // An address for documentation (RFC 5737): only the route to it is looked up.
-    socket.connect("192.0.2.1:9").ok()?;
-    let address = socket.local_addr().ok()?.ip();
-    (!address.is_loopback() && !address.is_unspecified()).then_some(address)
-}
-
-/// A loaded machine takes its time to start a program.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// For a machine with much to do.
+const PATIENCE: Duration = Duration::from_secs(60);

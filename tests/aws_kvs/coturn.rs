@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 //! A coturn with a shared secret.
 
-use std::net::{IpAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
+
+use testkit::network::{free_port, own_address};
 
 use super::common::wait_until;
 
@@ -68,19 +70,6 @@ impl Drop for Coturn {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// The address this machine sends from; nothing is sent to find out. ICE agents skip loopback.
-fn own_address() -> Option<IpAddr> {
-    let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
-    // An address for documentation (RFC 5737): only the route to it is looked up.
-    socket.connect("192.0.2.1:9").ok()?;
-    socket.local_addr().ok().map(|address| address.ip())
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("there are free ports");
-    listener.local_addr().expect("it is bound").port()
 }
 
 const SECRET: &str = "of tests";

@@ -146,11 +146,7 @@ impl Producer {
 
     /// Waits for the offer of the element under test and answers it.
     pub fn answer_offer(&self) {
-        let (signaller, id, webrtcbin) = (
-            self.signaller.clone(),
-            self.id.clone(),
-            self.webrtcbin.clone(),
-        );
+        let (signaller, id, webrtcbin) = (self.signaller.clone(), self.id.clone(), self.webrtcbin.clone());
         self.signaller.route(&self.id, move |sent| match sent {
             Sent::Description(offer) => {
                 let (signaller, id, weak) = (signaller.clone(), id.clone(), webrtcbin.downgrade());

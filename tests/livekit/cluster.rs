@@ -16,7 +16,7 @@ struct Redis {
 
 impl Redis {
     fn start() -> Option<Self> {
-        let port = testkit::livekit::free_port();
+        let port = testkit::network::free_port();
         let child = Command::new("redis-server")
             .args([
                 "--port",

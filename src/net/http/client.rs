@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 use http::{Request, Response};
 
 use super::MAX_BODY;
+use crate::error::with_causes;
 
 /// Why a request got no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,7 +44,7 @@ impl Client {
         builder
             .build()
             .map(Self)
-            .map_err(|error| FetchError::Connect(chain(&error)))
+            .map_err(|error| FetchError::Connect(causes(&error)))
     }
 
     /// Sends a request and reads its whole answer, within `timeout` if there is one.
@@ -66,7 +67,7 @@ impl Client {
 
     async fn exchange(&self, request: Request<Bytes>) -> Result<Response<Bytes>, FetchError> {
         let request =
-            reqwest::Request::try_from(request).map_err(|error| FetchError::Connect(chain(&error)))?;
+            reqwest::Request::try_from(request).map_err(|error| FetchError::Connect(causes(&error)))?;
         let mut answer = self.0.execute(request).await.map_err(failure)?;
         let mut body = BytesMut::new();
         while let Some(chunk) = answer.chunk().await.map_err(failure)? {
@@ -83,7 +84,7 @@ impl Client {
 }
 
 fn failure(error: reqwest::Error) -> FetchError {
-    let text = chain(&error);
+    let text = causes(&error);
     if error.is_connect() {
         FetchError::Connect(text)
     } else {
@@ -91,22 +92,9 @@ fn failure(error: reqwest::Error) -> FetchError {
     }
 }
 
-/// An error with its causes, which is where reqwest says what happened. URLs are left out: they may hold secrets.
-fn chain(error: &reqwest::Error) -> String {
-    let mut text = String::new();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        if !text.is_empty() {
-            text.push_str(": ");
-        }
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    if text.is_empty() {
-        "request failed".to_owned()
-    } else {
-        text
-    }
+/// The causes of an error, which is where reqwest says what happened. URLs are left out: they may hold secrets.
+fn causes(error: &reqwest::Error) -> String {
+    std::error::Error::source(error).map_or_else(|| "request failed".to_owned(), with_causes)
 }
 
 #[cfg(test)]

@@ -187,7 +187,7 @@ impl Channel {
         let credentials = provider.provide_credentials().await.map_err(|error| {
             ChannelError::user(format!(
                 "Failed to retrieve credentials with error {}",
-                super::failure::chain(&error)
+                crate::error::with_causes(&error)
             ))
         })?;
         let channel = sigv4::Channel {

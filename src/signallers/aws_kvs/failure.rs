@@ -6,6 +6,8 @@ use std::error::Error;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 
+use crate::error::with_causes;
+
 /// Why there is no signalling channel.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text}")]
@@ -52,7 +54,7 @@ where
         .and_then(|error| error.code())
         .unwrap_or_default();
     let status = error.raw_response().map(|response| response.status().as_u16());
-    let detail = chain(error);
+    let detail = with_causes(error);
     explained(call, channel, region, code, status, &detail)
 }
 
@@ -112,17 +114,6 @@ pub(super) fn upgrade(status: Option<u16>, text: &str) -> ChannelError {
         )),
         _ => ChannelError::service(text.to_owned()),
     }
-}
-
-/// An error with its causes.
-pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

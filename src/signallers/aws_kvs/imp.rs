@@ -14,7 +14,7 @@ use super::channel::{Access, IceServers};
 use super::client::{Client, Host, Options};
 use super::machine::{Action, Input};
 use crate::end_reason::{EndReason, SessionEndReason};
-use crate::gst_ext::promise;
+use crate::gst_ext::{promise, property::non_empty};
 use crate::signaller::{CAT, Signallable, SignallableImpl, signals};
 use crate::webrtcbin::stun::StunServer;
 
@@ -322,9 +322,4 @@ impl Host for Reporter {
             signals::emit_error(signaller.upcast_ref(), text);
         }
     }
-}
-
-/// An empty text stands for NULL, which a launch line cannot write.
-fn non_empty(text: Option<String>) -> Option<String> {
-    text.filter(|text| !text.is_empty())
 }

@@ -16,6 +16,7 @@ use super::client::{Client, Endpoint, Host};
 use super::machine::{Input, Machine, Report};
 use super::settings::{Settings, UriNotice};
 use crate::end_reason::{EndReason, SessionEndReason};
+use crate::gst_ext::property::{self, non_empty};
 use crate::gst_ext::{promise, structure};
 use crate::signaller::{CAT, Signallable, SignallableImpl, signals};
 
@@ -348,17 +349,9 @@ impl Host for Reporter {
     }
 
     fn headers(&self) -> Vec<(String, String)> {
-        let headers = self
-            .signaller
-            .upgrade()
-            .and_then(|signaller| signaller.imp().settings().headers.clone());
-        let Some(headers) = headers else { return Vec::new() };
-        let texts = headers
-            .iter()
-            .map(|(name, value)| (name.to_string(), value.transform::<String>().ok()));
-        texts
-            .filter_map(|(name, value)| Some((name, value?.get().ok()?)))
-            .collect()
+        let signaller = self.signaller.upgrade();
+        let headers = signaller.and_then(|signaller| signaller.imp().settings().headers.clone());
+        property::texts(headers.as_deref())
     }
 
     fn report(&self, report: Report) {
@@ -373,8 +366,3 @@ fn bad_description() -> String {
 }
 
 const HEADERS: &str = "headers";
-
-/// An empty text stands for NULL, which a launch line cannot write.
-fn non_empty(text: Option<String>) -> Option<String> {
-    text.filter(|text| !text.is_empty())
-}

@@ -7,6 +7,7 @@ use livekit_protocol as proto;
 
 use super::protocol;
 use super::token::Credentials;
+use crate::gst_ext::property;
 use crate::signaller::WebRTCSignallerRole;
 
 /// Settings of one participant.
@@ -133,12 +134,7 @@ impl Settings {
 
     /// Extra headers of the websocket's handshake.
     pub(super) fn headers(&self) -> Vec<(String, String)> {
-        let fields = self.headers.iter().flat_map(|headers| headers.iter());
-        fields
-            .filter_map(|(name, value)| {
-                Some((name.to_string(), value.transform::<String>().ok()?.get().ok()?))
-            })
-            .collect()
+        property::texts(self.headers.as_deref())
     }
 
     /// The sources of named streams; names of no source are left out.

@@ -23,6 +23,8 @@ pub(crate) mod server;
 
 use std::sync::LazyLock;
 
+pub(crate) use crate::gst_ext::property::non_empty;
+
 /// Debug category of the signallers of both protocols, client and server.
 pub(crate) static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     gst::DebugCategory::new(
@@ -31,11 +33,6 @@ pub(crate) static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
         Some("WHIP and WHEP signallers"),
     )
 });
-
-/// An empty text stands for NULL, which a launch line cannot write.
-pub(crate) fn non_empty(text: Option<String>) -> Option<String> {
-    text.filter(|text| !text.is_empty())
-}
 
 #[cfg(all(test, feature = "whip", feature = "whep"))]
 mod tests;

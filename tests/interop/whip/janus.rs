@@ -4,7 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::process::{Folder, Process, free_port, is_installed, node_folder};
+use testkit::network::free_port;
+
+use super::process::{Folder, Process, is_installed, node_folder};
 use super::{PICTURE, Pipeline, TONE, not_run, wait_for};
 
 /// Where Debian's Janus has its plugins.

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Our own elements against each other, with media; and through a TURN server that only `Link` headers tell of.
 
-use super::process::{Process, free_port, is_installed};
+use super::process::{Process, is_installed};
 use super::{Counter, PICTURE, Pipeline, TONE, not_run, wait_for};
 
-use std::net::UdpSocket;
 use std::process::Command;
 
 use gst::prelude::*;
+use testkit::network::{free_port, own_address};
 
 /// A receiving pipeline's server address and a sending one for it.
 fn whip(server: &str, client: &str) -> (Pipeline, Pipeline, Counter) {
@@ -75,7 +75,7 @@ fn announced_turn_servers_carry_the_media() {
     if !is_installed("turnserver") {
         return not_run("coturn");
     }
-    let Some(address) = own_address() else {
+    let Some(address) = own_address().map(|address| address.to_string()) else {
         return not_run("a network");
     };
     let port = free_port();
@@ -107,11 +107,4 @@ fn announced_turn_servers_carry_the_media() {
     );
     counter.wait("video", 15);
     sending.assert_no_error();
-}
-
-/// The address by which the machine would reach others; nothing is sent.
-fn own_address() -> Option<String> {
-    let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
-    socket.connect("198.51.100.1:9").ok()?;
-    Some(socket.local_addr().ok()?.ip().to_string())
 }
