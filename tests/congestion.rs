@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! A consumer behind a narrow link: the sink finds out and sends what fits. Without control it floods.
 //!
-//! The limits are wide, because the machine is shared: how well it is done is measured in simulated time, by the tests
-//! of the `congestion` crate.
+//! The limits are wide, because the machine is shared: how well it is done is measured in simulated time by the tests
+//! of the `congestion` crate, and in real time by `scripts/bench/congestion`.
 
 mod common;
 
@@ -23,12 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(240);
 
 /// What a consumer is sent over the narrow link, from `from` on, for as long as `length`.
 fn run(control: &str, from: Duration, length: Duration) -> Vec<Passed> {
-    let (delay, queue) = (Duration::from_millis(50), Duration::from_millis(300));
-    run_over(control, || Plan::bottleneck(CAPACITY, delay, queue), from, length)
-}
-
-/// The same over another link, whose schedule begins with the media.
-fn run_over(control: &str, forward: impl Fn() -> Plan, from: Duration, length: Duration) -> Vec<Passed> {
+    let forward = || Plan::bottleneck(CAPACITY, Duration::from_millis(50), Duration::from_millis(300));
     let producer = Producer::start(&[NOISE.to_owned()], |sink| {
         sink.set_property_from_str("congestion-control", control);
         sink.set_property("max-bitrate", 4_000_000u32);
@@ -91,63 +86,4 @@ fn without_control_a_narrow_link_is_flooded() {
     let passed = run("disabled", Duration::from_secs(3), Duration::from_secs(6));
     let dropped = dropped_ratio(&passed);
     assert!(dropped > 0.2, "{dropped} of the packets were dropped");
-}
-
-/// RFC 8867, section 5.1, with the real element: takes 100 s of real time and a machine with time to spare, and prints
-/// what `scripts/bench/congestion` shows.
-#[test]
-#[ignore = "measures: run it by scripts/bench/congestion"]
-fn rfc_8867_5_1_with_the_real_element() {
-    for control in ["gcc", "homegrown", "disabled"] {
-        let passed = run_over(
-            control,
-            Plan::variable_capacity,
-            Duration::ZERO,
-            Duration::from_secs(100),
-        );
-        println!("{control}: {}", Figures::of(&passed));
-    }
-}
-
-/// What the case is judged by.
-struct Figures {
-    used: Vec<f64>,
-    queued_p95: Duration,
-    dropped: f64,
-}
-
-impl Figures {
-    fn of(passed: &[Passed]) -> Self {
-        let plan = Plan::variable_capacity();
-        let starts: Vec<Duration> = plan.rates.iter().map(|(from, _)| *from).collect();
-        let ends = starts.iter().skip(1).copied().chain([Duration::from_secs(100)]);
-        let used = |(from, until): (Duration, Duration)| {
-            let settled = &passed[intervals(from + Duration::from_secs(10))..intervals(until)];
-            let bits: u64 = settled.iter().map(|it| it.passed_bytes * 8).sum();
-            bits as f64 / (plan.rate_at(from) as f64 * settled.len() as f64 * INTERVAL.as_secs_f64())
-        };
-        let mut queued: Vec<_> = passed.iter().map(|it| it.queued).collect();
-        queued.sort();
-        Self {
-            used: starts.iter().copied().zip(ends).map(used).collect(),
-            queued_p95: queued[queued.len() * 95 / 100],
-            dropped: dropped_ratio(passed),
-        }
-    }
-}
-
-impl std::fmt::Display for Figures {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let used: Vec<_> = self
-            .used
-            .iter()
-            .map(|ratio| format!("{:.0} %", ratio * 100.0))
-            .collect();
-        let (queued, dropped) = (self.queued_p95.as_millis(), self.dropped * 100.0);
-        write!(
-            f,
-            "used {} per phase, p95 of the longest wait in 100 ms {queued} ms, lost {dropped:.2} %",
-            used.join(", ")
-        )
-    }
 }

@@ -116,4 +116,11 @@ fn statistics_tell_who_is_served_by_what() {
     assert!((1_000..=8_192_000).contains(&bitrate), "{bitrate}");
     assert_eq!(encoder.get::<u32>("fec-percentage").unwrap(), 0);
     assert_eq!(stats.get::<gst::Array>("streams").unwrap().len(), 2);
+    let rate = |field: &str| stats.get::<u64>(field).unwrap();
+    assert!(
+        (1_000..=8_192_000).contains(&rate("estimated-bitrate")),
+        "{stats}"
+    );
+    assert!(rate("media-bitrate") < rate("estimated-bitrate"), "{stats}");
+    assert!(rate("sent-bitrate") > 0, "{stats}");
 }

@@ -23,7 +23,9 @@ pub(crate) struct Snapshot {
     pub(crate) estimate: Estimate,
     /// What waits in the pacer.
     pub(crate) backlog: DataSize,
-    /// What retransmissions took over the last second or so.
+    /// What left over the last second or so: everything, headers and probes included.
+    pub(crate) sent: Bitrate,
+    /// What retransmissions took of that.
     pub(crate) retransmissions: Bitrate,
     /// What audio took.
     pub(crate) audio: Bitrate,
@@ -82,6 +84,7 @@ pub(super) struct Engine {
     /// The next sequence number by SSRC of retransmissions.
     next_sequence: BTreeMap<u32, u16>,
     repeats: Repeats,
+    everything: Meter,
     retransmissions: Meter,
     audio: Meter,
     ticked: Option<Timestamp>,
@@ -110,6 +113,7 @@ impl Engine {
             template: None,
             next_sequence: BTreeMap::new(),
             repeats: Repeats::default(),
+            everything: Meter::default(),
             retransmissions: Meter::default(),
             audio: Meter::default(),
             ticked: None,
@@ -214,6 +218,7 @@ impl Engine {
         Snapshot {
             estimate: self.controller.estimate(),
             backlog: self.pacer.queued(),
+            sent: self.everything.rate(now),
             retransmissions: self.retransmissions.rate(now),
             audio: self.audio.rate(now),
             has_feedback: self.has_feedback,
@@ -248,6 +253,7 @@ impl Engine {
         } = packet;
         self.sent = Some(now);
         let size = wire_size(buffer.size());
+        self.everything.add(now, size);
         match class {
             Class::Audio => self.audio.add(now, size),
             Class::Retransmission => self.retransmissions.add(now, size),
@@ -313,7 +319,9 @@ impl Engine {
         let payload = usize::try_from(size.bytes()).ok()?.saturating_sub(OVERHEAD);
         let bytes = packet::padding(template, *repair, sequence, payload);
         self.sent = Some(now);
-        self.account(now, wire_size(bytes.len()), Some(probe));
+        let size = wire_size(bytes.len());
+        self.everything.add(now, size);
+        self.account(now, size, Some(probe));
         Some(gst::Buffer::from_mut_slice(bytes))
     }
 }

@@ -6,10 +6,10 @@
 //! [`BandwidthEstimator::new`], not by name. What to do with an estimate is left to `sink::rate`.
 //!
 //! `engine` decides with the `congestion` crate, `streams` knows what a description says of payload types, `packet`
-//! reads and writes RTP headers, `repeats` drops what was asked for twice, `feedback` translates what the session reports, `flow` lets packets pass, `imp` is the
-//! GObject shell over `settings` and `state`. Media
-//! arrives on its streaming thread and leaves on the source pad's task; reports come on the session's RTCP thread.
-//! The one lock is never held while anything is pushed or notified.
+//! reads and writes RTP headers, `repeats` drops what was asked for twice, `feedback` translates what the session
+//! reports, `flow` lets packets pass, `imp` is the GObject shell over `settings` and `state`. Media arrives on its
+//! streaming thread and leaves on the source pad's task; reports come on the session's RTCP thread. The one lock is
+//! never held while anything is pushed or notified.
 
 mod engine;
 mod feedback;

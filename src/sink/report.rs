@@ -34,10 +34,17 @@ pub(super) fn stats(sink: &BaseWebRTCSink) -> gst::Structure {
 }
 
 fn session_stats(session: &Session, branches: &BTreeMap<BranchId, BranchSnapshot>) -> gst::Structure {
-    let (stats, state, connect_time, outlets) = {
+    let (stats, state, connect_time, outlets, control) = {
         let view = session.view();
         let outlets: Vec<Arc<Outlet>> = view.outlets.values().cloned().collect();
-        (view.stats.clone(), view.state, view.connect_time, outlets)
+        let control = view.control_of_rate.clone();
+        (
+            view.stats.clone(),
+            view.state,
+            view.connect_time,
+            outlets,
+            control,
+        )
     };
     let connection = stats.as_deref().map(ConnectionStats::read);
     let mut structure = stats.unwrap_or_else(|| gst::Structure::new_empty("application/x-webrtc-stats"));
@@ -62,6 +69,9 @@ fn session_stats(session: &Session, branches: &BTreeMap<BranchId, BranchSnapshot
     }
     if let Some(connection) = connection {
         connection.write(&mut consumer);
+    }
+    if let Some(control) = control {
+        control.write(&mut consumer);
     }
     structure.set("consumer-stats", consumer);
     structure

@@ -47,6 +47,8 @@ pub struct Passed {
     pub dropped: u64,
     /// The longest wait for a turn.
     pub queued: Duration,
+    /// All waits together.
+    pub queued_sum: Duration,
 }
 
 /// The length of an interval of statistics.
@@ -272,6 +274,7 @@ impl State {
                 interval.passed_bytes += size;
                 interval.packets += 1;
                 interval.queued = interval.queued.max(queued);
+                interval.queued_sum += queued;
             }
             Fate::Dropped | Fate::Lost => interval.dropped += 1,
         }

@@ -71,6 +71,18 @@ impl Control {
         with_control(session, |control| control.on_stats(session, &stats));
     }
 
+    /// What is believed of the consumer's network and sent over it, as fields of the public structure.
+    pub(in crate::sink) fn write(&self, structure: &mut gst::StructureRef) {
+        let snapshot = self.estimator.snapshot();
+        structure.set("estimated-bitrate", snapshot.estimate.target.bps());
+        structure.set("media-bitrate", self.media(&snapshot).bps());
+        structure.set("sent-bitrate", snapshot.sent.bps());
+        structure.set("retransmission-bitrate", snapshot.retransmissions.bps());
+        if let Some(received) = snapshot.estimate.acknowledged {
+            structure.set("received-bitrate", received.bps());
+        }
+    }
+
     fn on_stats(&self, session: &Session, stats: &ConnectionStats) {
         let rtt = stats
             .round_trip_time
