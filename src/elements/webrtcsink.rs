@@ -46,6 +46,7 @@ mod imp {
     use crate::error;
     use crate::gst_ext::property::non_empty;
 
+    /// What `webrtcsink` adds to its base: a signalling server of its own.
     #[derive(Default, glib::Properties)]
     #[properties(wrapper_type = super::WebRTCSink)]
     pub struct WebRTCSink {

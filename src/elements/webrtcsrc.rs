@@ -43,6 +43,7 @@ pub(crate) fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
 mod imp {
     use super::*;
 
+    /// What `webrtcsrc` adds to its base: addresses.
     #[derive(Default, glib::Properties)]
     #[properties(wrapper_type = super::WebRTCSrc)]
     pub struct WebRTCSrc {

@@ -21,6 +21,7 @@ glib::wrapper! {
 mod imp {
     use super::*;
 
+    /// The settings of a stream.
     #[derive(Default, glib::Properties)]
     #[properties(wrapper_type = super::WebRTCSinkPad)]
     pub struct WebRTCSinkPad {

@@ -58,6 +58,7 @@ impl WebRTCSrcPad {
 mod imp {
     use super::*;
 
+    /// The settings and the origin of a stream.
     #[derive(Default, glib::Properties)]
     #[properties(wrapper_type = super::WebRTCSrcPad)]
     pub struct WebRTCSrcPad {

@@ -32,6 +32,7 @@ mod imp {
 
     use super::*;
 
+    /// A source pad that knows whose track it carries.
     #[derive(Default, glib::Properties)]
     #[properties(wrapper_type = super::LiveKitWebRTCSrcPad)]
     pub struct LiveKitWebRTCSrcPad {

@@ -53,6 +53,7 @@ impl Default for Settings {
     }
 }
 
+/// Settings, and the client while it runs.
 #[derive(Default, glib::Properties)]
 #[properties(wrapper_type = super::AwsKvsSignaller)]
 pub struct Signaller {

@@ -20,6 +20,7 @@ use crate::gst_ext::property::{self, non_empty};
 use crate::gst_ext::{promise, structure};
 use crate::signaller::{CAT, Signallable, SignallableImpl, signals};
 
+/// Settings, and the client while it runs.
 #[derive(Debug, Default, glib::Properties)]
 #[properties(wrapper_type = super::Signaller)]
 pub struct Signaller {
