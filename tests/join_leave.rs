@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-//! A hundred consumers in turn leave nothing behind: threads, file descriptors and pipelines are back where they were.
+//! A hundred consumers in turn leave nothing behind: threads, file descriptors, pipelines and their elements are back where they were.
 //!
 //! Alone in its binary: it counts what the whole process has.
 #![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
@@ -28,13 +28,17 @@ fn visit(producer: &Producer, id: &str) {
 fn a_hundred_visits_leave_nothing_behind() {
     let producer = Producer::prepare(&[video(SMALL)], |_| ());
     let pipelines = Arc::new(Mutex::new(Vec::new()));
-    let made = pipelines.clone();
+    let elements = Arc::new(Mutex::new(Vec::new()));
+    let (made, added) = (pipelines.clone(), elements.clone());
     producer
         .sink
         .connect("consumer-pipeline-created", false, move |values| {
-            made.lock()
-                .unwrap()
-                .push(values[2].get::<gst::Pipeline>().unwrap().downgrade());
+            let pipeline = values[2].get::<gst::Pipeline>().unwrap();
+            let added = added.clone();
+            pipeline.connect_deep_element_added(move |_, _, element| {
+                added.lock().unwrap().push((element.name(), element.downgrade()));
+            });
+            made.lock().unwrap().push(pipeline.downgrade());
             None
         });
     producer.play();
@@ -51,6 +55,17 @@ fn a_hundred_visits_leave_nothing_behind() {
     wait_until("files are back", || count("/proc/self/fd") <= files + 8);
     wait_until("pipelines are gone", || {
         pipelines.lock().unwrap().iter().all(|it| it.upgrade().is_none())
+    });
+    wait_until("everything in them is gone", || {
+        let elements = elements.lock().unwrap();
+        let left = elements
+            .iter()
+            .filter_map(|(name, it)| it.upgrade().map(|_| name));
+        let left: Vec<_> = left.collect();
+        if !left.is_empty() {
+            eprintln!("left: {left:?}");
+        }
+        left.is_empty()
     });
     producer.assert_no_errors();
 }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MPL-2.0
-//! The calls into libnice that no binding has.
+//! The C calls that no binding has: libnice's, and one of GObject's.
 //!
-//! The library is not linked: it is used only where GStreamer's ICE plugin has loaded it already.
+//! libnice is not linked: it is used only where GStreamer's ICE plugin has loaded it already.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 use std::sync::OnceLock;
 
 use gst::glib;
+use gst::glib::prelude::*;
 use gst::glib::translate::ToGlibPtr;
 use libloading::os::unix::{Library, RTLD_LAZY, Symbol};
 
@@ -86,6 +87,18 @@ impl Nice {
         // SAFETY: both strings outlive the call; libnice copies them.
         unsafe { (self.set_remote_credentials)(pointer(agent), stream, ufrag.as_ptr(), pwd.as_ptr()) != 0 }
     }
+}
+
+/// Makes `element` floating, as elements fresh from their factory are in C, for a signal handler to return.
+///
+/// The webrtcbin of GStreamer 1.22 sinks what its `request-aux-sender` returns without asking whether it floats, so that
+/// the reference of one that does not is never released. Later ones ask.
+#[allow(unsafe_code, reason = "the bindings own every reference")]
+pub(super) fn float(element: &gst::Element) {
+    let object: *mut glib::gobject_ffi::GObject = element.upcast_ref::<glib::Object>().to_glib_none().0;
+    // SAFETY: the object is alive, and floating is a flag: the reference it stands for is the one that webrtcbin's
+    // sinking takes over, of those that the returned value and the caller's binding own.
+    unsafe { glib::gobject_ffi::g_object_force_floating(object) }
 }
 
 fn pointer(agent: &glib::Object) -> Agent {

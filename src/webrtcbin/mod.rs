@@ -74,6 +74,19 @@ pub(crate) fn make(name: &str, config: &Config) -> Result<gst::Element, MakeErro
     Ok(webrtcbin)
 }
 
+/// Has `webrtcbin` send through `element`, after retransmission and FEC, once it has a transport.
+///
+/// The element is held weakly: it is given only while it lives and belongs to nothing else.
+pub(crate) fn send_through(webrtcbin: &gst::Element, element: &gst::Element) {
+    let weak = element.downgrade();
+    webrtcbin.connect("request-aux-sender", false, move |_| {
+        // Streams are bundled: there is one transport, and one element for it.
+        let free = weak.upgrade().filter(|element| element.parent().is_none())?;
+        ffi::float(&free);
+        Some(free.to_value())
+    });
+}
+
 /// A server's address without its credentials, fit for a log.
 fn without_user(server: &str) -> String {
     match server.split_once("://") {

@@ -159,12 +159,7 @@ fn video(session: &Session) -> Vec<Arc<Outlet>> {
 
 /// Gives the estimator to webrtcbin when it asks, and tells it what was agreed on when that is known.
 fn lend_to(webrtcbin: &gst::Element, estimator: &BandwidthEstimator) {
-    let weak = estimator.downgrade();
-    webrtcbin.connect("request-aux-sender", false, move |_| {
-        // Streams are bundled: there is one transport, and one element for it.
-        let free = weak.upgrade().filter(|estimator| estimator.parent().is_none());
-        free.map(|estimator| estimator.upcast::<gst::Element>().to_value())
-    });
+    crate::webrtcbin::send_through(webrtcbin, estimator.upcast_ref());
     let weak = estimator.downgrade();
     webrtcbin.connect_notify(Some("signaling-state"), move |webrtcbin, _| {
         let is_stable =
