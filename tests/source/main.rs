@@ -10,4 +10,5 @@ mod output;
 mod playback;
 mod recovery;
 mod renegotiation;
+mod repair;
 mod session;
