@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The public flags for degrading a picture, and what encoding calls the same.
+//!
+//! Owns the GFlags type that properties and statistics show. When to degrade is decided in the crate `congestion`, how
+//! it is done by `encode/mitigation`, which keeps to plain booleans so that it can be tested without GObject.
 #![allow(missing_docs, reason = "the macro does not pass documentation on")]
 
 use gst::glib;

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The web server of a sink: from its properties to `embedded::web`, and a clear word where the build lacks it.
+//!
+//! Owns nothing of the server but its start and stop with the element: it starts before PAUSED and stops after the last
+//! session has. Called on the thread that changes the state; no lock is held over either.
 
 use gst::subclass::prelude::*;
 

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! What the application sends to the element as a whole, what it asks, and what the bin's inside reports.
+//!
+//! Owns where an event goes: to the producer, through the pads, or back to the bin. What pads themselves receive from
+//! downstream takes another way, through their outlets to the session. Called on application threads and, for messages,
+//! on streaming threads; the state lock is let go before anything is pushed, queried or posted.
 
 use std::time::Duration;
 
@@ -126,6 +130,7 @@ pub(super) fn stats(src: &BaseWebRTCSrc) -> gst::Structure {
     }
 }
 
+/// webrtcbin's statistics, waited for on the application's thread that reads the property.
 fn snapshot(webrtcbin: &gst::Element) -> Option<gst::Structure> {
     let webrtcbin = webrtcbin.clone();
     runtime::block_on(

@@ -157,6 +157,7 @@ pub(super) fn release(src: &BaseWebRTCSrc, pad: &WebRTCSrcPad) {
     }
 }
 
+/// Puts the outlet into the element's bin, in the bin's own state.
 fn install(src: &BaseWebRTCSrc, outlet: &Outlet) -> Option<()> {
     src.add(outlet).ok()?;
     outlet.sync_state_with_parent().ok()
@@ -173,6 +174,7 @@ fn caps(text: &str) -> gst::Caps {
     text.parse().expect("constant caps are valid")
 }
 
+/// What pads can carry, whatever is installed: templates are read before anything is known of the registry.
 const VIDEO_CAPS: &str =
     "video/x-raw(ANY); application/x-rtp; video/x-vp8; video/x-h264; video/x-vp9; video/x-h265; video/x-av1";
 const AUDIO_CAPS: &str = "audio/x-raw(ANY); application/x-rtp; audio/x-opus";

@@ -57,7 +57,9 @@ pub struct BaseWebRTCSrc {
     #[property(name = "signaller", type = Option<Signallable>, get = Self::signaller, set = Self::set_signaller, construct_only,
         nick = "Signaller", blurb = "Object that finds the producer and carries descriptions and candidates; NULL for \
         a client of the default signalling server")]
+    /// The signaller and the handlers on it; replaced as one, so that no handler outlives its signaller's turn.
     connection: Mutex<Connection>,
+    /// What changes while the element runs; see `state`.
     state: Mutex<State>,
 }
 
@@ -117,6 +119,7 @@ impl BaseWebRTCSrc {
         self.settings().audio_codecs = self.known_codecs(&names, MediaKind::Audio);
     }
 
+    /// Names the registry may know later or never: a launch line for another machine must not fail because of one.
     fn known_codecs(&self, names: &gst::Array, kind: MediaKind) -> Vec<crate::codec::Codec> {
         let (codecs, unknown) = settings::codecs(names, kind);
         for name in unknown {

@@ -2,6 +2,8 @@
 //! What state changes of a source do: prepare before PAUSED, start signalling at PLAYING, wind everything up at READY.
 //!
 //! Called on the thread that changes the state; winding up waits a bounded time, whatever a peer or downstream does.
+//! Owns what each transition means; the sessions' own way of ending is `session/ending`, pads are taken away by
+//! `exposure`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -11,20 +11,26 @@ use crate::codec::{Codec, MediaKind};
 /// Values of all properties but the signaller, which is fixed at construction.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
+    /// `stun://host:port`; looked up when the element starts, before any session asks for it.
     pub(crate) stun_server: Option<String>,
     pub(crate) turn_servers: gst::Array,
+    /// What signalling shows of this consumer.
     pub(crate) meta: Option<gst::Structure>,
+    /// In order of preference where this side offers; where the producer offers, its own order counts.
     pub(crate) video_codecs: Vec<Codec>,
     pub(crate) audio_codecs: Vec<Codec>,
     pub(crate) enable_data_channel_navigation: bool,
     pub(crate) enable_control_data_channel: bool,
     pub(crate) do_retransmission: bool,
+    /// Of the jitterbuffers, in milliseconds.
     pub(crate) latency: u32,
+    /// In seconds; 0 is no limit.
     pub(crate) session_timeout: u32,
     pub(crate) on_session_end: WebRTCSrcSessionEnd,
 }
 
 impl Settings {
+    /// Public and free to use without registration.
     pub(crate) const STUN_SERVER: &str = "stun://stun.l.google.com:19302";
     /// webrtcbin's own: room for one retransmission over a continent.
     pub(crate) const LATENCY_MS: u32 = 200;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! From the signaller's signals to the session and back.
 //!
-//! Handlers run on whatever thread the signaller emits from: they look the session up and enqueue.
+//! Handlers run on whatever thread the signaller emits from: they look the session up and enqueue. Owns which signaller
+//! is listened to and which session a message is for; what messages mean is the session's to say. No lock is held while
+//! a session is called or the signaller is: both may emit from where they are called.
 
 use gst::prelude::*;
 use gst::subclass::prelude::*;
@@ -32,6 +34,7 @@ pub(super) fn replace(src: &BaseWebRTCSrc, signaller: Signallable) {
     connection.handlers = handlers;
 }
 
+/// Every handler holds the element weakly: a signaller that the application keeps must not keep the element.
 fn connect(src: &BaseWebRTCSrc, signaller: &Signallable) -> Vec<gst::glib::SignalHandlerId> {
     let weak = || src.downgrade();
     let (started, requested, described) = (weak(), weak(), weak());
@@ -84,6 +87,8 @@ fn connect(src: &BaseWebRTCSrc, signaller: &Signallable) -> Vec<gst::glib::Signa
     ]
 }
 
+/// The signaller has a session for us. A second one is refused with a word to its peer, unless it has the id of the one
+/// that is on, which that word would end.
 fn begin(src: &BaseWebRTCSrc, id: &str, peer: &str) {
     let (session, start) = Session::new(src, id, peer);
     let Some(leaving) = src.imp().state().begin(&session) else {

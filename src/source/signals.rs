@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The public signals of a source, and the message that goes with the end of a session: each declared once, with its
 //! typed emitter. Emitters are called with no lock held.
+//!
+//! Owns names and signatures, which applications depend on. When to emit is the session's affair (`session/streams` and
+//! `session/ending`), so handlers run on the session's thread and may take their time.
 
 use std::sync::OnceLock;
 

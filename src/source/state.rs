@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
-//! Everything behind a source's state lock, and its transitions. Nothing here calls out.
+//! Everything behind a source's state lock, and its transitions.
+//!
+//! Nothing here calls out: methods change plain data and give back what the caller has to act on once the lock is free.
+//! The lock comes last of the element's three (settings, connection, state). Called by the session's thread, by
+//! application threads (requests, statistics) and by the thread that changes the element's state.
 
 use std::sync::Arc;
 
@@ -17,17 +21,23 @@ pub(crate) struct State {
     pub(super) is_signalling: bool,
     /// The STUN server of the sessions of this run.
     pub(super) stun: Option<Arc<StunServer>>,
+    /// A source has one producer at a time.
     session: Option<Arc<Session>>,
     /// Sessions that are over but still let go of what they had.
     leaving: Vec<Arc<Session>>,
+    /// In the order they were added.
     pads: Vec<Exposed>,
+    /// Numbers for the next requested pads of audio and of video. They are never given out twice, so that a name stays
+    /// with its pad after others were released.
     requests: [u32; 2],
 }
 
 /// A pad of the element.
 #[derive(Debug, Clone)]
 pub(super) struct Exposed {
+    /// The ghost pad the application sees.
     pub(super) pad: WebRTCSrcPad,
+    /// Fixed by the template the pad was made of.
     pub(super) kind: MediaKind,
     /// What feeds the pad; a requested pad has none until a stream is found for it.
     pub(super) outlet: Option<Outlet>,

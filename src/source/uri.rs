@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The addresses `gstwebrtc://` and `gstwebrtcs://`: the websocket address of a signalling server in a form that
 //! playback elements can tell apart. Pure.
+//!
+//! Owns the scheme and the check of the host only; the query is the signaller's to read, as it is for `ws://`
+//! addresses. The URI handler interface of `elements/webrtcsrc` calls this on the application's thread.
 
 use url::Url;
 

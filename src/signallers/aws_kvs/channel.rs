@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The control plane: which channel, its endpoints, its TURN servers (Kinesis Video Streams API), by the vendor's SDK.
 //!
-//! Failures are told apart by what helps: waiting, or the user.
+//! Failures are told apart by what helps: waiting, or the user. Owns every call to the vendor's SDK but the signature
+//! of the websocket address, which is `sigv4`'s. Runs on the client's task; each call is bounded by the timeouts below.
+//! When to call again is `client`'s to decide.
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
@@ -34,9 +36,11 @@ pub(super) struct Access {
 /// A channel that was found.
 pub(super) struct Channel {
     name: String,
+    /// The channel's full name, which every call but the first goes by.
     arn: String,
     region: String,
     websocket_endpoint: String,
+    /// With its cached credentials provider: temporary credentials are renewed for each new address.
     config: SdkConfig,
     signaling: aws_sdk_kinesisvideosignaling::Client,
 }
@@ -80,6 +84,7 @@ impl Access {
         })
     }
 
+    /// Region and credentials: properties first, then the SDK's default chain (environment, profile, instance).
     async fn sdk_config(&self) -> Result<SdkConfig, ChannelError> {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_TIMEOUT)
@@ -102,6 +107,7 @@ impl Access {
         Ok(config.into_builder().region(region).build())
     }
 
+    /// One that trusts `cafile` beside the system, which the SDK's default client cannot.
     async fn http_client(
         &self,
     ) -> Result<aws_smithy_runtime_api::client::http::SharedHttpClient, ChannelError> {

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Failures of the service, told apart by what helps against them, in words that say what to do. Pure.
+//!
+//! Owns one question: is it worth trying again? `client` retries what passes and reports the rest, which ends the
+//! element. The service's error codes are those of its API reference; the texts name the property that mends the
+//! matter.
 
 use std::error::Error;
 
@@ -13,6 +17,7 @@ use crate::error::with_causes;
 #[error("{text}")]
 pub(super) struct ChannelError {
     text: String,
+    /// Said by whoever made it: the text is for people only.
     is_passing: bool,
 }
 

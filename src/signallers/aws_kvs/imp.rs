@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The GObject of the Kinesis Video Streams signaller: properties in, client started and stopped.
+//!
+//! Owns the properties and the servers that the next viewer's connection is given. Finding the channel is `channel`'s,
+//! messages are `protocol`'s, what they mean `machine`'s and the connection `client`'s. The master role of Kinesis
+//! Video Streams WebRTC: viewers offer, this side answers, and a viewer's client id is its session id.
+//!
+//! Verbs come from any thread and only enqueue; actions come on the client's task. Three locks, each taken alone.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,6 +40,8 @@ struct Settings {
 impl Settings {
     /// Kept for the sake of launch lines that set it.
     const ADDRESS: &'static str = "ws://127.0.0.1:8443";
+    /// Far within the ten minutes after which the service closes an idle connection (Kinesis Video Streams with WebRTC,
+    /// service quotas).
     const PING_TIMEOUT: i32 = 30;
 }
 
@@ -89,6 +97,7 @@ Read when the element starts")]
 
 #[derive(Default)]
 struct Servers {
+    /// With credentials that expire; the client fetches new ones in time.
     turn: Vec<String>,
     stun: Option<StunServer>,
     region: String,
@@ -207,6 +216,7 @@ impl Signaller {
         false
     }
 
+    /// Passes a verb to the client, where one runs.
     fn handle(&self, input: Input) {
         let is_queued = self.client().as_ref().is_none_or(|client| client.handle(input));
         if !is_queued {
@@ -237,6 +247,7 @@ impl Signaller {
         }
     }
 
+    /// Keeps what the service gave. The STUN name is looked up once for a region, outside the lock.
     fn take_servers(&self, servers: IceServers, region: &str) {
         let is_new_region = self.servers().region != region;
         let stun = is_new_region.then(|| {
@@ -281,6 +292,7 @@ impl Signaller {
         }
     }
 
+    /// A viewer's offer begins its session; one that cannot be parsed ends it before the element hears of it.
     fn request(&self, this: &Signallable, viewer: &str, offer: &str) {
         match promise::parsed(WebRTCSDPType::Offer, offer) {
             Some(offer) => signals::emit_session_requested(this, viewer, viewer, Some(&offer)),

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Sends within the service's quotas: 5 descriptions and 20 candidates a second for each connection. Pure.
 //!
-//! What may not go yet waits in order; the candidates of a viewer never overtake its answer.
+//! What may not go yet waits in order; the candidates of a viewer never overtake its answer. Exceeding a quota loses
+//! the message, and the service says so only afterwards, if at all. The queue is bounded, as viewers come without being
+//! asked. Part of `machine`; `client` sleeps for as long as it says.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

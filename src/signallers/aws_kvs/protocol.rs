@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Messages of a signalling channel's websocket (Kinesis Video Streams WebRTC, "Signaling channel messages"). Pure.
 //!
-//! Whatever a viewer or the service sends is either understood whole or named in an error; nothing else follows from it.
+//! Whatever a viewer or the service sends is either understood whole or named in an error; nothing else follows from
+//! it. Owns the envelope and its base64 payload. Descriptions and candidates inside are texts here; `imp` and the
+//! session parse them. Sizes are bounded before, by the limits of `net/websocket`.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -136,6 +138,7 @@ fn candidate(viewer: String, payload: Option<&str>) -> Result<Incoming, Unreadab
     }
 }
 
+/// A payload is JSON in base64; what is wrong with it is not said, as a viewer's text has no place in our log.
 fn decoded<T: for<'de> Deserialize<'de>>(payload: Option<&str>) -> Option<T> {
     serde_json::from_slice(&STANDARD.decode(payload?).ok()?).ok()
 }

@@ -1,5 +1,12 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The GObject of the default signaller: properties in, client started and stopped.
+//!
+//! Owns the properties and the way between GObject signals and the client's plain values: descriptions are parsed here,
+//! so that text which is none ends its session and goes no further. What to say to the server is decided by `machine`,
+//! the connection is `client`'s; the messages themselves are those of `docs/protocol.md`.
+//!
+//! Verbs come from any thread and only enqueue. Reports come on the client's task, and signals are emitted there with
+//! no lock held; three locks, each taken alone.
 
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
@@ -172,6 +179,7 @@ impl Signaller {
         });
     }
 
+    /// Passes a verb to the client, where one runs. Nothing is kept for later: sessions do not outlive a stop.
     fn handle(&self, input: Input) {
         let is_queued = self.client().as_ref().map(|client| client.handle(input));
         match is_queued {
@@ -181,6 +189,7 @@ impl Signaller {
         }
     }
 
+    /// Notifies only of a change, with the lock released: handlers may read the property.
     fn set_client_id(&self, id: Option<String>) {
         let is_news = {
             let mut current = self.client_id.lock().unwrap_or_else(PoisonError::into_inner);
@@ -275,6 +284,7 @@ impl Signaller {
         }
     }
 
+    /// Ends a session at the server for a description that is none.
     fn refuse_description(&self, session_id: &str) {
         gst::warning!(
             CAT,
@@ -287,6 +297,7 @@ impl Signaller {
         });
     }
 
+    /// Descriptions go out as the element made them.
     fn is_munging_manually(&self) -> bool {
         false
     }
@@ -295,6 +306,7 @@ impl Signaller {
         Some(self.settings().uri.to_string())
     }
 
+    /// A setter cannot fail: an address that is none is kept aside, and starting reports it.
     fn set_uri(&self, uri: Option<String>) {
         let result = self.settings().set_uri(uri.as_deref().unwrap_or_default());
         match result {

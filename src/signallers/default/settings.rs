@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! What the user chose for the default signaller, and the rules of its `uri`. Pure.
+//!
+//! Owns the query parameters by which one address says everything about a consumer: who is played, or that anybody will
+//! do. Properties and addresses meet here only. The lock around it is `imp`'s; the client gets what it needs when it
+//! starts.
 
 use url::Url;
 

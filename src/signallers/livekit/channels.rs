@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The data channels of LiveKit on a session's webrtcbin: `_reliable`, and `_lossy` which never retransmits.
 //!
-//! A publisher makes them; a subscriber gets them from the server, on the thread of webrtcbin's data channels.
+//! A publisher makes them; a subscriber gets them from the server, on the thread of webrtcbin's data channels. Owns
+//! their names and options, as LiveKit's clients have them; what goes through them is the application's.
 
 use gst::prelude::*;
 use gst_webrtc::WebRTCDataChannel;

@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The GObject of a LiveKit participant: properties in, client started and stopped, reports out as signals.
+//!
+//! Owns the GObject class alone: properties, the action `set-track-muted`, and the verbs of the interface as inputs of
+//! the machine. What begins and ends with a start is `session`'s; joining, publishing and subscribing are decided by
+//! `machine` and carried out by `client`.
+//!
+//! Verbs come from any thread and only enqueue. The locks of `settings` and `session` are never held together.
 
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 

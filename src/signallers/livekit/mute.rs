@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Keeps the media of muted tracks on this machine: a probe on the webrtcbin's sink pad drops what comes.
 //!
-//! The server does not forward a muted track, but whoever mutes expects that nothing is sent to it either.
+//! The server does not forward a muted track, but whoever mutes expects that nothing is sent to it either. Owns the
+//! probes. That a track is muted, and which m-line it has, is the machine's to know; the server is told by it too.
+//! Called on the client's task.
 
 use std::collections::BTreeMap;
 

@@ -2,6 +2,8 @@
 //! Participants and tracks as the structures applications read.
 //!
 //! Enumerations appear under their protobuf names (`ACTIVE`, `VIDEO`), values this build does not know as `unknown`.
+//! Pure. Field names are part of what applications may rely on; a field of a newer protocol is added, never renamed.
+//! Which participant or track an application may ask for is the business of the signaller's methods in `mod.rs`.
 
 use livekit_protocol as proto;
 

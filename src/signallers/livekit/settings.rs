@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! What the user chose for a LiveKit participant, and when it is enough to join. Pure.
+//!
+//! Owns the checks that need no server, whose texts appear as they are on the bus, and which participants are wanted
+//! (`Filter`). Tokens are made by `token`. Copied when the element starts; only the filter and the room's timeout reach
+//! a running machine.
 
 use std::time::Duration;
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The access token a participant joins with: given, or made of an API key and its secret (JWT, RFC 7519, HS256).
 //!
-//! Signing is `livekit_api`'s. A secret or a token never reaches a log: [`Credentials`] prints without them.
+//! Signing is `livekit_api`'s. A secret or a token never reaches a log: [`Credentials`] prints without them. Pure but
+//! for the time of day that a token carries. A token is made for each attempt: one made at the start may have expired
+//! by the time a lost server is found again.
 
 use livekit_api::access_token::{AccessToken, AccessTokenError, VideoGrants};
 

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The input of a trial: blank frames of the stream's caps, or a key frame of its own.
+//!
+//! Owns what a trial is fed; building and running it is `pipeline`'s. Pure over caps: the number of bytes comes from
+//! caps that come from outside, so it is bounded before memory is taken.
 
 use super::DiscoveryRequest;
 use crate::codec::{MediaKind, caps};
@@ -33,6 +36,7 @@ pub(super) fn of(request: &DiscoveryRequest) -> Option<Specimen> {
     })
 }
 
+/// Parsers need a key frame to find out profile and level. Where none was kept, caps alone have to do.
 fn encoded(request: &DiscoveryRequest) -> Specimen {
     let sample = request.key_frame.as_ref();
     let buffers = sample
@@ -80,6 +84,7 @@ fn audio_frame(caps: &gst::Caps, number: u64) -> Option<gst::Buffer> {
     Some(buffer)
 }
 
+/// Zeroes are a picture and silence in every raw format, whatever they look like.
 fn blank(size: usize, duration: gst::ClockTime, number: u64) -> Option<gst::Buffer> {
     if size == 0 || size > MAX_SIZE {
         return None;
@@ -100,7 +105,9 @@ fn at_zero(mut buffer: gst::Buffer) -> gst::Buffer {
 
 /// Enough for an encoder that looks some frames ahead; the end of the stream brings out the rest.
 const FRAMES: u64 = 5;
+/// Of a picture whose caps name no frame rate: 30 a second.
 const DEFAULT_DURATION: gst::ClockTime = gst::ClockTime::from_mseconds(33);
+/// Frames of 20 ms, as Opus has them.
 const AUDIO_FRAMES_PER_SECOND: u32 = 50;
 /// 8K with 16 bits for each of four components. Larger caps are a mistake or an attack on memory.
 const MAX_SIZE: usize = 7680 * 4320 * 8;

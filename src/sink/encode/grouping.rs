@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Putting a grouping into effect: branches started, consumers moved, useless branches stopped.
 //!
-//! Who belongs together is decided by `sharing`. On the worker.
+//! Who belongs together is decided by `sharing`. On the worker. Owns the order: new branches are started before anybody
+//! is moved, and old ones are stopped only when nobody is fed by them, so a consumer has a branch at any time.
+//! `lifecycle` starts and stops; a consumer's `tap` makes the move itself, at a key frame.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -43,6 +45,7 @@ impl Registry {
         result
     }
 
+    /// What `sharing` says of the members now. While frozen, no plan has more groups than there are branches.
     fn plan(&mut self, key: &BranchKey) -> Vec<Group> {
         let now = Instant::now();
         let (members, branches) = {
@@ -80,6 +83,7 @@ impl Registry {
         }
     }
 
+    /// Called when an encoder could not be had.
     fn freeze(&mut self, key: &BranchKey) {
         if let Some(shared) = self.keys.iter_mut().find(|shared| shared.key == *key) {
             shared.frozen_until = Some(Instant::now() + FREEZE);
@@ -113,6 +117,7 @@ impl Registry {
         Ok(branch)
     }
 
+    /// The encoders to try in rank order; for input that is not encoded here, one attempt without any.
     fn candidates(&self, key: &BranchKey) -> Candidates<Option<gst::ElementFactory>> {
         let is_raw = self
             .shared
@@ -140,6 +145,7 @@ impl Registry {
         }
     }
 
+    /// Moves members to a branch. Each keeps being fed by its old one until a key frame of the new one.
     fn place(&self, branch: &Arc<Branch>, group: &Group) {
         for id in &group.members {
             let moved = {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Where key frames of one branch come from: its encoder, or for encoded input whoever makes it.
 //!
-//! Called from consumers' and branches' streaming threads. The lock covers the decision of [`KeyFrames`] only.
+//! Called from consumers' and branches' streaming threads. The lock covers the decision of [`KeyFrames`] only. Owns the
+//! way of a request; when one is due is `keyframes`'s to say. Events and signals are sent with no lock held.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Starting, adjusting and stopping one branch. On the worker; no lock is held while elements are touched.
+//!
+//! Owns what happens to a branch's pipeline: the order of starting (elements, rate, clock, then input), the rate and
+//! size it is given, and the order of stopping (input first). Who has a branch at all is decided by `registry` and
+//! `grouping`; elements are made by `pipeline` and `chain`.
 
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -48,6 +52,8 @@ impl Starter<'_> {
         }
     }
 
+    /// One attempt with one encoder. The generation goes up first, so that errors of an attempt before are not taken
+    /// for those of this one.
     fn try_start(
         &self,
         branch: &Arc<Branch>,
@@ -87,6 +93,7 @@ impl Starter<'_> {
         Ok(())
     }
 
+    /// Encoded input has no encoder to ask: its key frames come from whoever makes the stream.
     fn outlet(&self, branch: &Branch, pipeline: &BranchPipeline, input: &gst::Caps) -> Outlet {
         let key = branch.key();
         if !key.codec.has_key_frames() {
@@ -174,8 +181,11 @@ pub(super) fn needs_rebuild(branch: &Branch, caps: &gst::Caps) -> bool {
 /// What of the input decides which elements a branch has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Shape {
+    /// With or without an encoder.
     is_raw: bool,
+    /// Converters are of one kind of memory.
     memory: Memory,
+    /// Variable frame rates have no rate to change, and no element for it.
     has_framerate: bool,
 }
 
@@ -234,6 +244,7 @@ fn with_pipeline<T>(branch: &Branch, prepare: impl FnOnce(&BranchPipeline) -> T)
     branch.running().pipeline.as_ref().map(prepare)
 }
 
+/// No encoder is left to try. Without an encoder in the branch it was the input that could not be handled.
 fn exhausted(branch: &Branch, input: gst::Caps) -> BranchError {
     let codec = branch.key().codec;
     let tried = branch.running().candidates.tried();

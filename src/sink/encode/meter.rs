@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! What leaves an encoder: frames, key frames, and the bitrate over the last second of media. Pure.
+//!
+//! Counted by media time, not by the clock: a burst after a stall counts as what it is, seconds of media. Owned by the
+//! branch, whose streaming thread feeds it under the lock of its output.
 
 use std::collections::VecDeque;
 
@@ -10,6 +13,7 @@ use congestion::units::Bitrate;
 pub(super) struct Meter {
     frames: u64,
     key_frames: u64,
+    /// Times and sizes of the frames of the last second, oldest first.
     window: VecDeque<(gst::ClockTime, u64)>,
     bytes_in_window: u64,
 }

@@ -2,6 +2,8 @@
 //! The running pipeline of a branch: made, wired to the branch and the worker, and stopped when dropped.
 //!
 //! Its bus has no queue: errors and latency changes become commands of the worker, contexts go to the host at once.
+//! Which elements are in it is decided by `chain`; when to start and stop it, by `lifecycle`. Made and dropped on the
+//! worker; samples leave on the pipeline's streaming thread, messages on whatever thread posts them.
 
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,6 +24,7 @@ pub(super) struct BranchPipeline {
     pipeline: gst::Pipeline,
     chain: Chain,
     appsink: gst_app::AppSink,
+    /// What an element said while the state changed: a refusal to start carries no reason of its own.
     last_error: Arc<Mutex<Option<String>>>,
     shape: Shape,
 }
@@ -176,6 +179,7 @@ fn add_appsink(pipeline: &gst::Pipeline, last: &gst::Element) -> Result<gst_app:
     Ok(appsink)
 }
 
+/// The branch is held weakly: it owns the pipeline that owns these.
 fn callbacks(branch: &Arc<Branch>, generation: u64, commands: &Sender<Command>) -> gst_app::AppSinkCallbacks {
     let (id, branch, commands) = (branch.id(), Arc::downgrade(branch), commands.clone());
     gst_app::AppSinkCallbacks::builder()
@@ -196,6 +200,7 @@ fn callbacks(branch: &Arc<Branch>, generation: u64, commands: &Sender<Command>) 
         .build()
 }
 
+/// Handles messages where they are posted; a state change that posts an error must not wait for a reader of the bus.
 fn watch(
     pipeline: &gst::Pipeline,
     branch: BranchId,

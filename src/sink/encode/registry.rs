@@ -2,6 +2,9 @@
 //! What the worker does at each command: consumers come and go, inputs change, encoders fail.
 //!
 //! Placing consumers on branches is `grouping`; starting and stopping is `lifecycle`. All methods run on the worker.
+//! Owns who is where: members, branches and keys change here and in `grouping` only. The worker's thread takes commands
+//! in turn, so decisions need no lock of their own; the pool's state lock is held for single reads and writes, because
+//! taps and statistics read it from other threads.
 
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -280,6 +283,8 @@ impl Registry {
         Ok(wanted)
     }
 
+    /// Stops a branch and starts it again, for other input or with another encoder. Consumers keep their place in it
+    /// and wait for its next key frame.
     fn restart(&mut self, branch: &Arc<Branch>) {
         lifecycle::stop(&self.shared, branch);
         for tap in branch.taps().values() {

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The words of the pool's interface: which stream, which branch, what a consumer asks for, what can go wrong.
+//!
+//! Owns types only, so that `sink/session` and the pool share words without knowing each other. Errors name what the
+//! user can mend; they travel to the session as the text of its end.
 
 use std::fmt;
 use std::sync::Arc;

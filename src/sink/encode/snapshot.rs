@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! What statistics show of the branches.
+//!
+//! Plain copies, made under the pool's locks and read without them; the property's structure is written in
+//! `sink/report`.
 
 use congestion::units::Bitrate;
 

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! From one estimate to the targets of a consumer's video streams.
+//!
+//! Owns the division of an estimate. Where it comes from is `control`'s; which encoders it reaches is settled by the
+//! pool, since consumers may share one. Called on the thread a controller reports from, with no lock held: the
+//! application's handler of `define-encoder-bitrates` runs in between.
 
 use congestion::units::Bitrate;
 

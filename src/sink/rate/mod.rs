@@ -2,6 +2,7 @@
 //! How much a consumer may be sent, and how that is spread over its streams.
 //!
 //! Owns the first target and the step from an estimate to encoders. Estimating belongs to the congestion controller.
+//! `control` joins a session to the controller its settings choose, `apply` divides what it allows.
 
 mod apply;
 mod control;

@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The session's side that answers: the peer's offer decides on sections and numbers, the user's order on codecs.
+//!
+//! Owns the order of the steps with webrtcbin when the peer begins (WHEP players, viewers of a Kinesis channel):
+//! sections are filled, their pads requested and the consumer announced before the offer is set. What to choose is said
+//! by `negotiate/select` and the catalogue's order; `offering` is the other role.
+//!
+//! Part of the session's task; what blocks runs by `blocking`. JSEP: RFC 8829, section 5.3.
 
 use std::sync::Arc;
 
@@ -73,6 +79,8 @@ impl Operations {
     }
 }
 
+/// Gives each section a stream: the first of its kind that is not taken yet, in the order of the pads. Blocks, as it
+/// asks for what a stream can leave as.
 fn fill(
     session: &Arc<Session>,
     webrtcbin: &gst::Element,

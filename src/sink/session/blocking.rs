@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Work that blocks, off the runtime's workers, and never at the same time as the session's release.
+//!
+//! Owns the lock `busy` together with `release`. Threads are the runtime's blocking ones, as many as are needed: a
+//! state change of one session never waits for another's.
 
 use std::sync::Arc;
 

@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The one task of a session: operations and deadlines side by side, until something ends them; then the release.
+//!
+//! Owns that everything stops together: the three loops are branches of one `select!`, and whichever ends first ends
+//! the others where they wait. What blocks runs elsewhere (`blocking`), holding a lock that the release waits for.
+//! Decisions are the machine's (`machine`), steps with webrtcbin are `operations`'s, letting go is `release`'s.
+//!
+//! A task of the runtime; it never blocks a worker.
 
 use std::convert::Infallible;
 use std::sync::Arc;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! What any thread may reach of a session: identity, queue, end, and what statistics show.
 //!
-//! The view's lock guards plain data; whoever needs an object behind it takes a clone and lets go first.
+//! The view's lock guards plain data; whoever needs an object behind it takes a clone and lets go first. Everything
+//! here returns at once: what takes time is posted to the session's task (`driver`), whose queues are bounded. A
+//! session holds its element weakly, as the element holds its sessions.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,13 +33,19 @@ pub(in crate::sink) struct Session {
     id: String,
     peer_id: String,
     sink: glib::WeakRef<BaseWebRTCSink>,
+    /// A copy: what a user changes meanwhile counts for the next consumer.
     settings: Settings,
     pipeline: gst::Pipeline,
+    /// What is to be done with webrtcbin, one thing at a time.
     inbox: mpsc::Sender<Input>,
+    /// What has happened to it. A queue of its own, so that a connection's end is not read behind a long negotiation.
     facts: mpsc::Sender<Fact>,
+    /// The first end that anybody asked for.
     ending: watch::Sender<Option<Ending>>,
     is_released: watch::Sender<bool>,
+    /// Whether outlets let media pass; read by those that are added later.
     is_flowing: AtomicBool,
+    /// What data channels look at before they believe a message.
     is_verified: AtomicBool,
     view: Mutex<View>,
     /// When the peer was heard, and when media went out.
@@ -76,6 +84,7 @@ pub(in crate::sink) struct View {
     pub(in crate::sink) connect_time: Option<Duration>,
     /// What was last told about each stream, so that nothing is told twice in a row.
     informed: BTreeMap<StreamId, Info>,
+    /// Streams whose input has come to its end.
     ended_streams: BTreeSet<StreamId>,
 }
 

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! From what was agreed on to outlets: streams that the peer accepted are attached to encoders, others let go.
+//!
+//! Owns which slot has an outlet. The outlet itself is `outlet`'s, the choice of the codec was `negotiate`'s. Part of
+//! the session's task; attaching and letting go change states of elements and run by `blocking`.
 
 use std::sync::Arc;
 
@@ -68,6 +71,7 @@ impl Operations {
     }
 }
 
+/// Makes the outlet of one accepted section. Blocks until an encoder runs for it.
 fn attach(
     session: &Arc<Session>,
     slot: &Slot,

@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The session's side that offers: first offer, answers to it, and more offers when streams come and go.
+//!
+//! Owns the order of the steps with webrtcbin when this side begins. When an offer may be made at all is decided by
+//! `negotiate/machine` (one at a time; changes that come meanwhile are offered after the answer); sections are opened
+//! and vacated by `slots`, never removed (RFC 8829, section 5.2.2). Part of the session's task; what blocks runs by
+//! `blocking`.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -153,6 +158,7 @@ fn open_all(
     }
 }
 
+/// A peer that wants nothing of all this is told apart from one whose answer makes no sense.
 fn refused(error: SelectError) -> EndReason {
     match error {
         SelectError::AllDeclined => EndReason::new(SessionEndReason::NoCommonCodec, error.to_string()),

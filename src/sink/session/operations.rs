@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! What is done with webrtcbin, one thing at a time, on the session's task.
 //!
-//! Owns the order: preparation, descriptions, candidates. A step that fails gives the reason the session ends with.
+//! Owns the order: preparation, descriptions, candidates. A step that fails gives the reason the session ends with. The
+//! two roles are in `offering` and `answering`, recovery in `recovery`; what they share is here. Every wait for
+//! webrtcbin may be cut short by the session's end, so nothing is left half-done that only a later step would undo.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +42,7 @@ pub(super) struct Operations {
 struct Candidates {
     is_described: bool,
     waiting: Vec<(u32, String)>,
+    /// All of the session, also those already handed over.
     count: usize,
 }
 
@@ -160,6 +163,7 @@ impl Operations {
         Ok(())
     }
 
+    /// A description of the peer after the beginning; `turns` knows whether one is due.
     async fn described(&mut self, description: WebRTCSessionDescription) -> Result<(), EndReason> {
         match self
             .turns
@@ -179,6 +183,8 @@ impl Operations {
         }
     }
 
+    /// Checks a candidate of the peer before webrtcbin sees it, which trusts what it gets. A bad one is dropped: others
+    /// may serve.
     pub(super) fn take_candidate(&mut self, media_index: u32, text: &str) {
         let id = self.session.id();
         let candidate = match candidate::parse(text) {
@@ -233,6 +239,7 @@ pub(super) fn reparsed(
     Ok(WebRTCSessionDescription::new(kind, sdp))
 }
 
+/// The server's address, if its name has been resolved by now.
 async fn stun_server(session: &Session) -> Option<String> {
     let stun = session.sink()?.imp().state().stun.clone()?;
     stun.resolved(STUN_PATIENCE).await

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! One stream's way into one consumer's webrtcbin, from encoded samples on: filter of the application, payloader, caps.
 //!
-//! Built on a thread that may block. Media passes it only after [`Outlet::start`].
+//! Built on a thread that may block. Media passes it only after [`Outlet::start`]. Owns the elements between an
+//! encoding branch and webrtcbin, and takes them out again. Which branch feeds it, and at which rate, is the pool's
+//! affair (`encode`); payload type, SSRC and caps were agreed on in `negotiate`.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -26,6 +28,7 @@ pub(in crate::sink) struct Outlet {
     session_id: String,
     stream: StreamId,
     codec: Codec,
+    /// The place at an encoder; given back when dropped.
     attachment: Attachment,
     pad: gst::Pad,
     // Taken out of the pipeline again when the outlet goes.
@@ -159,6 +162,8 @@ impl Drop for Chain {
     }
 }
 
+/// Adds the elements in order and links them to the slot's pad. What was added is taken out again if a later step
+/// fails.
 fn chain(
     sink: &BaseWebRTCSink,
     session: &Arc<Session>,
@@ -223,6 +228,7 @@ fn timestamp_offset(sink: &BaseWebRTCSink, codec: Codec) -> Option<u32> {
     ClockSource::of(&sink.clock()?).timestamp_offset(sink.base_time()?, codec.clock_rate()?)
 }
 
+/// Notes that media leaves, by which the machine tells a silent peer from one that has nothing to report on.
 fn note_packets(session: &Arc<Session>, filter: &gst::Element) {
     let pad = filter.static_pad("src").expect("a capsfilter has a source pad");
     let weak = Arc::downgrade(session);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! A session's pipeline around its webrtcbin: made, watched, started.
 //!
-//! Called on a thread that may block. Callbacks come from webrtcbin's threads and hold the session weakly.
+//! Called on a thread that may block. Callbacks come from webrtcbin's threads and hold the session weakly. Owns the
+//! callbacks: each turns what it hears into an input or a fact of the session and returns. What webrtcbin itself needs
+//! to be usable is `webrtcbin`'s (`make`, `fingerprint`); pads are requested by `slots`.
 
 use std::sync::{Arc, Weak};
 use std::time::Instant;
@@ -78,6 +80,7 @@ fn watch_bus(session: &Arc<Session>) {
     });
 }
 
+/// An error inside ends this consumer and no other; contexts are the application's, who answers for the whole element.
 fn handle_message(session: &Arc<Session>, message: &gst::Message) {
     match message.view() {
         gst::MessageView::Error(error) => {

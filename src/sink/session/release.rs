@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The end of a session: everything it made is released in order, then everybody is told the same reason.
+//!
+//! Owns the order: encoders first, then the bus, then the pipeline, which goes to NULL on a blocking thread; the sink
+//! forgets the session next, so that its id may come again, and signaller, application and bus hear last.
+//!
+//! Runs as the last step of the session's task, in bounded time even if an element never stops.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,6 +63,7 @@ async fn dismantle(session: &Arc<Session>) {
     }
 }
 
+/// The same reason for everybody. No lock is held: handlers may ask the element anything.
 fn tell(sink: &BaseWebRTCSink, session: &Session, ending: &Ending) {
     let signaller = session.settings().signaller.clone();
     let reason = &ending.reason;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The ceiling of what retransmission may take, where GStreamer has one.
 //!
-//! Releases after 1.22 give the RTP session a property for it; before, the pacer's budget is the only bound.
+//! Releases after 1.22 give the RTP session a property for it; before, the pacer's budget is the only bound. Part of
+//! the session's task. The pacer is `bwe`'s; which share retransmission gets of it is settled there.
 
 use gst::glib;
 use gst::prelude::*;

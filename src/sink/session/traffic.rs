@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! When a peer was last heard and when media last went to it, noted per packet without a lock.
 //!
-//! Written by probes on streaming threads, read by the session's task.
+//! Written by probes on streaming threads, read by the session's task. What silence means is the machine's to decide
+//! (`machine`); relaxed ordering is enough, as no decision depends on two of the values being of the same packet.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};

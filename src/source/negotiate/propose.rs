@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! What to offer when this side begins (WHEP): m-lines with every codec asked for, its repair and feedback. Pure.
+//!
+//! Owns payload types, mids and format parameters of our own offers. Which codecs are asked for is said by
+//! `session/pads`, the text is written by `describe`; what an answer makes of it is read in `lines` and `select`.
 
 use crate::codec::{Codec, MediaKind};
 
@@ -39,6 +42,7 @@ pub(crate) fn proposals(wishes: &[Wish], abilities: Abilities) -> Vec<Option<Pro
         .collect()
 }
 
+/// Media comes before repair: where numbers run out, the codecs last in order go without, and repair before them.
 fn formats(wish: &Wish, numbers: &mut impl Iterator<Item = u8>, abilities: Abilities) -> Vec<Format> {
     let is_video = wish.kind == MediaKind::Video;
     let mut formats = Vec::new();
@@ -72,6 +76,8 @@ fn primary(codec: Codec, number: u8, abilities: Abilities) -> Format {
     }
 }
 
+/// Constrained Baseline at level 2.2 with any level above allowed is what every sender of H264 has (RFC 6184, RFC
+/// 7742); Opus is asked for in-band repair and both channels (RFC 7587).
 fn parameters(codec: Codec) -> Option<&'static str> {
     match codec {
         Codec::H264 => Some("level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e016"),
@@ -80,6 +86,7 @@ fn parameters(codec: Codec) -> Option<&'static str> {
     }
 }
 
+/// RED and ULPFEC, both or none.
 fn protection(numbers: &mut impl Iterator<Item = u8>, abilities: Abilities) -> Vec<Format> {
     let (Some(red), Some(ulpfec)) = (numbers.next(), numbers.next()) else {
         return Vec::new();

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! What to accept of one m-line: a codec, its repair, and header extensions. Pure.
+//!
+//! Works on one m-line alone: `lines` calls it for each and keeps the results in order, `describe` writes them down.
+//! What the pad's downstream takes comes in as a predicate, from `session/pads`. RTP/AVPF feedback as in RFC 4585,
+//! repair as in RFC 4588 and RFC 5109, header extensions as in RFC 8285.
 
 use crate::codec::Codec;
 use crate::sdp::extmap::TWCC_URI;
@@ -137,6 +141,7 @@ impl Selection {
 }
 
 impl Fec {
+    /// ULPFEC without RED is nothing: browsers send repair packets only inside the envelope.
     fn find(formats: &[Format], abilities: Abilities) -> Option<Self> {
         let named = |name| formats.iter().find(|format| format.is(name)).cloned();
         let (red, ulpfec) = (named("red")?, named("ulpfec")?);
@@ -148,6 +153,7 @@ impl Fec {
     }
 }
 
+/// The format whose `apt` names this payload type (RFC 4588, section 8.6).
 fn retransmission(formats: &[Format], payload_type: u8, abilities: Abilities) -> Option<Format> {
     formats
         .iter()
@@ -155,6 +161,7 @@ fn retransmission(formats: &[Format], payload_type: u8, abilities: Abilities) ->
         .cloned()
 }
 
+/// Those of use here. An id that is given twice means what it meant first.
 fn extensions(media: &Media) -> Vec<Extension> {
     let mut found: Vec<Extension> = Vec::new();
     for value in media.attributes.values("extmap") {

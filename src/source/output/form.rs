@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! In which form a stream leaves: what downstream takes, matched with what the stream can be. Pure over caps.
+//!
+//! Owns the order of preference between RTP, encoded and raw. Whether the installed elements can make a form is asked
+//! of the caller (`branch::is_possible`), the elements themselves are `branch`'s. Called on the session's thread.
 
 use crate::codec::{Codec, MediaKind};
 
@@ -65,6 +68,7 @@ pub(crate) fn fitting(
     codecs.iter().copied().filter(fits).collect()
 }
 
+/// Without a payload type: that is decided by the description, after downstream has been asked.
 fn rtp(codec: Codec) -> gst::Caps {
     let mut caps = gst::Caps::builder("application/x-rtp")
         .field("media", codec.media().as_str())

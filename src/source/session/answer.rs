@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Carries out offer and answer with webrtcbin, step by step; what to say is decided in `negotiate`.
 //!
-//! Every step ends the session with its reason when it fails. Part of the session's task.
+//! Every step ends the session with its reason when it fails. Part of the session's task. Owns the order of the steps,
+//! which webrtcbin is particular about: what m-lines become is settled before it sees the peer's description, and
+//! transceivers are prepared between making an answer and setting it. Every wait is bounded by `within`, so a webrtcbin
+//! that never answers costs its session and not the element's stop.
 
 use std::time::Instant;
 
@@ -73,6 +76,7 @@ impl Task {
         }
     }
 
+    /// The peer's offer carries new ICE credentials (RFC 8445, section 2.4), of which webrtcbin 1.22 takes no notice.
     async fn restart_ice(&mut self, theirs: Description) -> Flow {
         let restarted = self
             .transport
@@ -92,6 +96,8 @@ impl Task {
         }
     }
 
+    /// Answers an offer. webrtcbin's own answer serves for its transport parameters only; the text that is set and the
+    /// one that is sent are written here, and differ where webrtcbin needs to be told something else than the peer.
     async fn answer(&mut self, theirs: Description, restarted: Option<Credentials>) -> Flow {
         if let Flow::Over(reason, by) = self.live(Input::Negotiating) {
             return Flow::Over(reason, by);
@@ -213,6 +219,7 @@ impl Task {
         Flow::On
     }
 
+    /// The peer answers what this side offered.
     async fn take_answer(&mut self, theirs: Description) -> Flow {
         go_on!(self.plan(&theirs));
         lines::keep_offered(&mut self.lines, &self.offered);
@@ -250,6 +257,7 @@ impl Task {
         self.settle(outcome)
     }
 
+    /// Parsed again for the signaller: a description shared with webrtcbin crashed GStreamer 1.22.
     fn send(&self, kind: WebRTCSDPType, text: &str) -> Result<(), Flow> {
         let description = parsed(kind, text)?;
         self.signaller.send_sdp(&self.session.id, &description);
@@ -294,6 +302,7 @@ fn own_parameters(made: &Description, lines: usize, restarted: Option<&Credentia
     (0..lines).map(parameters).collect()
 }
 
+/// Tells webrtcbin of an m-line to be offered; repair formats are left out, which it would take for codecs.
 fn add_transceiver(webrtcbin: &gst::Element, proposal: &describe::Proposal) {
     let mut caps = gst::Caps::new_empty();
     for format in proposal

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The data channels a producer opens: input events and control requests go out, notices about buffers come in.
 //!
-//! Wire forms are `crate::datachannel`'s. Called by the session's thread; messages arrive on webrtcbin's and are queued.
+//! Wire forms are `crate::datachannel`'s. Called by the session's thread; messages arrive on webrtcbin's and are
+//! queued. Owns which channels are taken and what is said on them. Which events there are to send is decided where they
+//! come from: `source/events` for the element, an outlet for its pad.
 
 use gst_video::{ValidVideoTimeCode, VideoTimeCode, VideoTimeCodeFlags};
 use gst_webrtc::WebRTCDataChannel;
@@ -19,8 +21,10 @@ use crate::source::settings::Settings;
 pub(crate) struct Channels {
     wants_input: bool,
     wants_control: bool,
+    /// The last channel of the name wins: a producer that opens it again has given up the one before.
     input: Option<WebRTCDataChannel>,
     control: Option<WebRTCDataChannel>,
+    /// Ids of control requests, by which the producer's responses name them.
     next_id: u64,
 }
 
@@ -103,6 +107,7 @@ pub(crate) fn notice(text: &str) -> Option<(String, ValidVideoTimeCode)> {
     }
 }
 
+/// What the control channel carries: navigation, and upstream events that GStreamer has no name for.
 fn request(event: &gst::EventRef, structure: &gst::StructureRef) -> Option<Request> {
     match event.view() {
         gst::EventView::Navigation(_) => {
@@ -123,6 +128,7 @@ fn say(channel: &WebRTCDataChannel, text: &str) {
     }
 }
 
+/// Numbers of a peer: whatever makes no valid time code is left out rather than attached.
 fn time_code(code: &TimeCode) -> Option<ValidVideoTimeCode> {
     let mut flags = VideoTimeCodeFlags::empty();
     for name in code.flags.split('+') {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The end of a session: everybody is told alike, pads end or go as the user chose, everything is let go of.
 //!
-//! What reaches the bus is decided by [`Report::of`], pure; the rest is part of the session's task.
+//! What reaches the bus is decided by [`Report::of`], pure; the rest is part of the session's task. Owns the order at
+//! an end: the session leaves the element's state first, so that another may begin; the peer is told next, pads and
+//! elements go then, and the application hears of it last, when nothing of the session is left to be seen.
 
 use std::time::Duration;
 
@@ -93,6 +95,7 @@ impl Task {
         signals::announce_session_ended(&self.src, &self.session.id, &self.session.peer, &reason);
     }
 
+    /// Whoever ended the session knows already and is not told.
     fn tell_peer(&self, reason: &EndReason, by: By) {
         let id = &self.session.id;
         match (by, reason.kind) {

@@ -27,6 +27,7 @@ impl FirstPacket {
         Self::parse(map.as_slice())
     }
 
+    /// Reads no further than the bytes there are; a packet cut short says nothing.
     fn parse(packet: &[u8]) -> Option<Self> {
         let (first, second) = (*packet.first()?, *packet.get(1)?);
         if first >> 6 != 2 {

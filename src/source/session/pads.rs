@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Makes the pads of a session's streams: names, stream ids, requested pads found for what the producer sends.
 //!
-//! Part of the session's task.
+//! Part of the session's task. Owns which pad a stream gets, and asks downstream which codecs it can use; adding and
+//! removing pads is `exposure`'s. Queries go through elements of the application, so they are made on the session's
+//! thread with no lock held.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,7 +29,9 @@ use crate::source::{BaseWebRTCSrc, WebRTCSrcPad};
 pub(crate) struct Pads {
     src: BaseWebRTCSrc,
     session: Arc<Session>,
+    /// Shared by all streams of the session: they belong together in playback.
     group_id: gst::GroupId,
+    /// Of stream ids; the same for a producer that keeps its id.
     prefix: String,
     /// Kinds and numbers in pad names, fixed for an m-line once it has one.
     numbers: BTreeMap<usize, (MediaKind, u32)>,
@@ -128,6 +132,7 @@ impl Pads {
         }
     }
 
+    /// The elements behind a pad, reporting to the session by its queue, and the flag they raise when packets leaked.
     fn outlet(
         &self,
         name: &str,

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The streams of a session by their m-lines: their pads, what feeds them, how they come and go.
 //!
-//! Part of the session's task.
+//! Part of the session's task. Owns which stream belongs to which m-line and what feeds it. The parts live elsewhere:
+//! pads are made by `pads` and shown by `exposure`, the way from webrtcbin to the pad is `output`'s. A stream outlives
+//! the webrtcbin that feeds it: when the connection is replaced, its pad waits for media of the next one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,6 +29,7 @@ pub(crate) struct Streams {
     src: BaseWebRTCSrc,
     session: Arc<Session>,
     pads: Pads,
+    /// Streams that are received, by the index of their m-line.
     by_line: BTreeMap<usize, Stream>,
     /// Streams that were taken away but whose end has not left the pad.
     departing: Vec<Stream>,
@@ -251,6 +254,7 @@ impl Streams {
         }
     }
 
+    /// Has the session told when the application links the pad: only then is it known which form downstream takes.
     fn watch(&self, pad: &WebRTCSrcPad) {
         let queue = self.session.queue.clone();
         pad.connect_linked(move |pad, _| {

@@ -1,5 +1,12 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The loop of a session's thread: takes operations in order and carries out what the machines say.
+//!
+//! Owns everything a session has, and the order of its work: operations, messages of the peer and deadlines are taken
+//! one at a time, so no lock guards any of it. Whether the session lives is `machine`'s to say, what descriptions mean
+//! `negotiate`'s; the steps of offer and answer are in `answer`, the end in `ending`.
+//!
+//! Runs on the session's own thread, on a runtime of its own: applications' handlers and state changes may block it.
+//! Only `Shared`, which statistics read, is reached from other threads.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -42,11 +49,15 @@ pub(crate) struct Task {
     pub(super) life: Machine,
     pub(super) order: Order,
     pub(super) transport: Option<Transport>,
+    /// Which webrtcbin in the session's life is the present one, from 1 on; reports carry it, so that late ones of a
+    /// replaced webrtcbin are told apart.
     pub(super) generation: u64,
     /// Whether the peer's certificate was found to be the one it described.
     pub(super) is_verified: bool,
     pub(super) streams: Streams,
+    /// What the m-lines have become, in their order. Never shortened within one connection (RFC 8829, section 5.2.2).
     pub(super) lines: Vec<Line>,
+    /// The peer's last description as it wrote it; webrtcbin is shown less.
     pub(super) theirs: Option<Description>,
     /// What this side offered, when it did.
     pub(super) offered: Vec<describe::Proposal>,
@@ -140,6 +151,8 @@ impl Task {
         }
     }
 
+    /// Takes in what comes until the session is over. What the element wants goes before what the peer sends, so that a
+    /// peer that floods its queue cannot keep the session from ending.
     async fn serve(
         &mut self,
         queue: &mut mpsc::UnboundedReceiver<Op>,
@@ -162,6 +175,7 @@ impl Task {
         }
     }
 
+    /// An operation of this side: of the element, its pads, its data channels or its webrtcbin.
     async fn op(&mut self, op: Op) -> Flow {
         match op {
             Op::Offer => return self.offer().await,
@@ -189,6 +203,7 @@ impl Task {
         Flow::On
     }
 
+    /// A message of the peer, from the queue that is bounded.
     async fn remote(&mut self, message: Remote) -> Flow {
         match message {
             Remote::Description(kind, text) => self.described(kind, &text).await,
@@ -205,6 +220,7 @@ impl Task {
         }
     }
 
+    /// A report of the present webrtcbin, made on one of its threads and queued.
     fn reported(&mut self, event: Event) -> Flow {
         match event {
             Event::Candidate { index, text } => self.send_candidate(index, text),
@@ -231,6 +247,7 @@ impl Task {
         Flow::On
     }
 
+    /// A deadline of the life machine has passed.
     fn tick(&mut self) -> Flow {
         // A session that is not meant to hear anything does not stall.
         let is_quiet = self.src.current_state() != gst::State::Playing
@@ -335,6 +352,8 @@ impl Task {
         }
     }
 
+    /// A new pad of webrtcbin, held at `gate` with its first packet. It is fed to a stream only once the peer's
+    /// certificate is verified: webrtcbin 1.22 decrypts whoever completes the handshake.
     fn media(&mut self, pad: gst::Pad, gate: gst::PadProbeId, first: &super::packet::FirstPacket) {
         let theirs = self.theirs.as_ref();
         let index = theirs.and_then(|theirs| first.line(theirs, &self.lines));
@@ -349,6 +368,7 @@ impl Task {
         self.streams.media(index, MediaInput::held(pad, gate), transport);
     }
 
+    /// An element inside of the bin failed: in a stream's branch it costs that stream, in webrtcbin the session.
     fn failed(&mut self, origin: &gst::Object, text: &str) -> Flow {
         if let Some(name) = self.streams.failed(origin) {
             error::post_warning(&self.src, &format!("stream {name} cannot go on: {text}"));
@@ -369,6 +389,7 @@ impl Task {
         Flow::On
     }
 
+    /// Tells a failed handshake from a failed path, both of which webrtcbin reports as a failed connection.
     fn is_ice_connected(&self) -> bool {
         let state = |transport: &Transport| transport.webrtcbin.property("ice-connection-state");
         matches!(
@@ -390,6 +411,8 @@ impl Task {
         transport.add_candidate(bundled.unwrap_or(index), &text);
     }
 
+    /// Sends a candidate of ours under the m-line that carries the bundle: peers drop those of m-lines they bundled
+    /// away.
     fn send_candidate(&mut self, index: u32, text: String) {
         self.sent_candidates.push((index, text.clone()));
         let theirs = self.theirs.as_ref();
@@ -408,6 +431,7 @@ impl Task {
         }
     }
 
+    /// Hands over the candidates that came too early, as soon as there is a description they belong to.
     pub(super) fn take_early_candidates(&mut self) {
         for (index, text) in std::mem::take(&mut self.early_candidates) {
             self.candidate(index, text);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! What goes into the machine and what comes out of it: plain values, no behaviour.
+//!
+//! Owns the vocabulary between the pure machine and its surroundings: `client` carries out the actions that concern the
+//! socket, `session` the reports. Nothing here holds an object, so tests read and compare whole conversations.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

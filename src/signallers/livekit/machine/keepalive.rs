@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Pings while connected: the server says how often and how long its silence may last; any message is a sign of life.
+//!
+//! Pure. A server whose join response names no rhythm gets no pings, and its silence is not judged. What follows from
+//! silence is `link`'s to decide. These pings are messages of LiveKit's protocol, apart from those of the websocket.
 
 use std::time::{Duration, Instant};
 
@@ -16,6 +19,7 @@ pub(super) struct KeepAlive {
     rhythm: Option<(Duration, Duration)>,
     next_ping: Instant,
     last_heard: Instant,
+    /// Of the last ping that was answered; told to the server with the next one, which shows it in its metrics.
     rtt: Duration,
 }
 

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! What the machine wants done, in order; requests made while the server is away wait in a bounded backlog.
+//!
+//! Pure. Owns the order of actions within one input, and what survives an interruption: requests do, as the server
+//! keeps the participation for a resume; after a new join nothing old applies.
 
 use std::collections::VecDeque;
 

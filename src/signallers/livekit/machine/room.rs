@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Who else is in the room, which of them are producers, and how long it has been empty.
+//!
+//! Pure. Owns the list of participants and what of it the element hears; which tracks are subscribed to is
+//! `subscriber`'s. A producer is whoever is active with at least one track and passes the filter.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -13,10 +16,12 @@ use super::{Outbox, Report};
 /// The room as the server tells it.
 #[derive(Debug)]
 pub(super) struct Room {
+    /// Our own session id: the server lists us as well.
     me: String,
     others: BTreeMap<String, proto::ParticipantInfo>,
     /// Session ids of those announced as producers, with the metadata they were announced with.
     producers: BTreeMap<String, String>,
+    /// `None` while anybody else is there. Hidden participants are not told, so they do not count.
     empty_since: Option<Instant>,
 }
 
