@@ -2,7 +2,8 @@
 //! webrtcbin's statistics as typed values: what a peer reports of what it receives, and which path packets take.
 //!
 //! Reads the structure that `get-stats` replies with, in the shape of GStreamer 1.22 and later; parts that are missing
-//! are missing here too. Pure. Naming follows the W3C's identifiers for WebRTC statistics.
+//! are missing here too. Pure. Naming follows the W3C's identifiers for WebRTC statistics. Owns the names of the public
+//! fields, which applications read. When statistics are taken is decided by the session.
 
 use gst_webrtc::WebRTCStatsType;
 

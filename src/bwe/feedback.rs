@@ -2,7 +2,8 @@
 //! What the RTP session reports, as values of the `congestion` crate.
 //!
 //! `RTPTWCCPackets` is a custom event that rtpsession (since 1.20) sends upstream for every transport-wide report. REMB
-//! is application layer feedback of draft-alvestrand-rmcat-remb-03. Both carry what a peer wrote.
+//! is application layer feedback of draft-alvestrand-rmcat-remb-03. Both carry what a peer wrote. Pure; the events and
+//! messages reach `imp` and `sink/rate`. Each report is as long as one RTCP packet makes it.
 
 use congestion::PacketReport;
 use congestion::units::{Bitrate, Timestamp};

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! How packets and events pass the estimator: in on the streaming thread, out on the source pad's task.
 //!
-//! The task decides with the lock held and pushes without it. While nothing is queued it sleeps; a push wakes it.
+//! The task decides with the lock held and pushes without it. While nothing is queued it sleeps; a push wakes it. Owns
+//! the element's data flow and nothing of the decision what to send, which is `engine`'s. Between the streaming thread
+//! and the network there is always this queue, so an encoder is never held up by pacing; the engine bounds it.
 
 use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;

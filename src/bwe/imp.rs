@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The GObject shell of the estimator: pads, properties, and how its parts are reached.
+//!
+//! Owns the locks and how the parts are reached under them: every report goes through `with_engine`. What to send when
+//! is `engine`'s to decide, moving packets and events is `flow`'s, settings and state have files of their own.
+//!
+//! Reports come on the RTP session's threads, packets on the streaming thread and the source pad's task. The locks of
+//! settings and state are never held together, and signals and pushes happen with neither.
 
 #![allow(unreachable_pub, reason = "the derive makes a property's accessors public")]
 
@@ -46,6 +52,7 @@ pub(crate) struct BandwidthEstimator {
     state: Mutex<State>,
     /// Something was queued, or the task is to end.
     pub(super) changed: Condvar,
+    /// Where the element's own time begins; monotonic, apart from the pipeline's clock, which may be set.
     origin: Instant,
 }
 
@@ -157,6 +164,7 @@ impl BandwidthEstimator {
         lacks && !std::mem::replace(&mut state.has_fallen_back, true)
     }
 
+    /// An engine that knows nothing of the network yet; each activation of the source pad gets a fresh one.
     pub(super) fn new_engine(&self, now: Timestamp) -> Engine {
         let controller = {
             let settings = self.settings();
@@ -257,6 +265,7 @@ impl ElementImpl for BandwidthEstimator {
     }
 }
 
+/// The property counts in 32 bits; what is beyond is shown as the most it can.
 fn bps(rate: Bitrate) -> u32 {
     u32::try_from(rate.bps()).unwrap_or(u32::MAX)
 }

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! RTP headers as bytes: what the pacer needs to know of a packet, and packets of padding (RFC 3550, section 5.1).
+//!
+//! Pure and without allocation but for padding. Packets come from our own payloaders and the RTP session, yet are read
+//! as if from a stranger: whatever is cut short is no packet. Classes of packets are `streams`'s, order and time
+//! `engine`'s.
 
 use super::streams::Repair;
 
@@ -67,6 +71,7 @@ pub(super) fn padding(header: &[u8], repair: Repair, sequence: u16, size: usize)
     packet
 }
 
+/// The extension block of a header (RFC 8285).
 struct Extension<'a> {
     profile: u16,
     data: &'a [u8],

@@ -3,6 +3,7 @@
 //!
 //! A jitter buffer repeats a request every 40 ms or so, also over a round trip of 200 ms; each repetition would cost a
 //! packet that pictures need. Which packet a retransmission repeats is in its first two bytes (RFC 4588, section 4).
+//! Pure, one per engine; whoever asks drops what is a repeat.
 
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MPL-2.0
 //! What can be set on an estimator, with its defaults. The names and their effect are the properties' in `imp`.
+//!
+//! `Limits` keeps the bounds in order whatever is set, as properties arrive one by one. Bitrates are in bit/s.
 
 use congestion::units::Bitrate;
 use congestion::{Algorithm, Limits};
 
 /// What an estimator starts with.
 pub(super) struct Settings {
+    /// Read when packets begin to flow; an algorithm learns a network from the beginning.
     pub(super) algorithm: Algorithm,
     pub(super) min_bitrate: u32,
     pub(super) max_bitrate: u32,

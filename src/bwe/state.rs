@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The data behind an estimator's one lock: what runs, whether it flushes, what downstream said.
+//!
+//! Owns what a flush and an answer of downstream mean for the rest; the lock itself and its order are in `imp`. Locked
+//! for each packet by the streaming thread and the pad's task in turn, so nothing in here takes long.
 
 use super::engine::Engine;
 use super::streams::Streams;
@@ -8,6 +11,7 @@ use super::streams::Streams;
 pub(super) struct State {
     /// While the source pad is active.
     pub(super) engine: Option<Engine>,
+    /// Kept beside the engine, which is made anew at each activation.
     pub(super) streams: Streams,
     pub(super) is_flushing: bool,
     /// The end of the stream, to follow what waits.
@@ -16,6 +20,7 @@ pub(super) struct State {
     pub(super) flow: Result<gst::FlowSuccess, gst::FlowError>,
     /// The estimate that was notified last, and whether packets waited.
     pub(super) notified: (u32, bool),
+    /// Whether it was logged that the peer gives no transport-wide feedback; once is enough.
     pub(super) has_fallen_back: bool,
 }
 

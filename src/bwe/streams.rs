@@ -2,8 +2,9 @@
 //! What a session's description says about the packets that leave: which are audio, which are retransmissions, and
 //! where padding may go.
 //!
-//! Padding travels as a retransmission of nothing: on the SSRC and payload type of the video stream's
-//! retransmissions (RFC 4588), where it disturbs no decoder.
+//! Padding travels as a retransmission of nothing: on the SSRC and payload type of the video stream's retransmissions
+//! (RFC 4588), where it disturbs no decoder. Pure, read once for each local description; `sink/rate` hands it over.
+//! What the classes mean for order and budget is `engine`'s to decide.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Caps between encoder, payloader and description: which fields belong to which side.
 //!
-//! Pure: caps in, caps out. The fields of H.264 profiles are compared in [`super::h264`].
+//! Pure: caps in, caps out. The fields of H.264 profiles are compared in [`super::h264`]. Which payload type and which
+//! header extensions caps carry is decided in `sink/negotiate`; here is only what encoders and parsers may or must be
+//! told. Any thread.
 
 use super::{Codec, h264};
 

@@ -2,7 +2,8 @@
 //! What this registry can encode, decode, pay and depay, in rank order.
 //!
 //! Built once per process from the element registry, so `GST_PLUGIN_FEATURE_RANK` chooses among encoders. Whether an
-//! element really works for a stream is for `sink::discovery` to find out.
+//! element really works for a stream is for `sink::discovery` to find out. Owns the scan and its order. Which codecs
+//! are wanted is said by `proposals`, and by the caps of pads; read from any thread, as nothing changes after the scan.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -121,6 +122,7 @@ fn factories(kind: gst::ElementFactoryType) -> Vec<gst::ElementFactory> {
         .collect()
 }
 
+/// Those that are wanted, still in the order of rank.
 fn select(
     factories: &[gst::ElementFactory],
     wanted: impl Fn(&gst::ElementFactory) -> bool,

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! How each payloader is set up before an application's `payloader-setup` handlers have their say.
 //!
-//! Sizes and modes suit WebRTC: packets that pass any path, parameter sets with every key frame, no waiting for
-//! further units. Payload type and SSRC are the caller's.
+//! Sizes and modes suit WebRTC: packets that pass any path, parameter sets with every key frame, no waiting for further
+//! units. Payload type and SSRC are the caller's. Called by the class handler of `payloader-setup`, on the thread that
+//! builds a session's outlet or a trial.
 
 use gst::prelude::*;
 

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The elements by name. Each file joins a signaller to the sink or the source and describes itself to users.
+//!
+//! Owns which elements a build has: each optional protocol is a Cargo feature. Behaviour is in `sink`, `source` and
+//! `signallers`, which know nothing of each other; here, and only here, they are joined.
 
 #[cfg(feature = "aws")]
 pub(crate) mod awskvswebrtcsink;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The project's signalling server inside a sink (`run-signalling-server`).
 //!
-//! The server logs through `tracing`; which subscriber listens is the application's business.
+//! The server logs through `tracing`; which subscriber listens is the application's business. Owns nothing of the
+//! server, which is the crate `gst-plugin-webrtc-signalling`, but the way from a sink's properties to its
+//! configuration. Starting and stopping block the caller for a bounded time; clients are served on the runtime.
 
 use std::path::PathBuf;
 use std::time::Duration;

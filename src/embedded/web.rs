@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The web server inside a sink (`run-web-server`): the files of one folder, by GET and HEAD, plain or over TLS.
+//!
+//! Owns what is served: paths, the folder and the size of a file. Paths that leave the folder are refused by
+//! tower-http's `ServeDir`; sockets, limits and TLS are `net/http/server`'s. Starting blocks the caller until the port
+//! is open, requests are answered on the runtime.
 
 use std::net::IpAddr;
 use std::path::PathBuf;

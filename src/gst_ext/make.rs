@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Elements by factory name, with an error that tells the user what to install.
+//!
+//! Owns the table of packages. The error travels as a value: posting it is up to whoever knows what fails without the
+//! element. Any thread.
 
 /// A factory that isn't in the registry, or that failed to make an element.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! What values of properties stand for, where GObject's types say less than the settings behind them.
+//!
+//! Pure; any thread. Conversions of whole structures are `structure`'s.
 
 use gst::glib;
 

@@ -2,7 +2,8 @@
 //! GStreamer structures as JSON and back, for metadata and control messages.
 //!
 //! Structure to JSON drops the structure's name. What has no JSON form is written as GStreamer's own text, what cannot
-//! even be written so is left out. JSON to structure names every object [`OBJECT_NAME`]; null is dropped.
+//! even be written so is left out. JSON to structure names every object [`OBJECT_NAME`]; null is dropped. Pure but for
+//! GObject's types; any thread. The limits are for JSON of a peer, which decides its depth and names.
 
 use gst::glib;
 use gst::prelude::*;
@@ -32,6 +33,7 @@ pub fn from_json_named(value: &Value, name: &str) -> Option<gst::Structure> {
     object_to_structure(value, name, 0)
 }
 
+/// In the order of how exactly JSON can hold the type; the text form comes last.
 fn value_to_json(value: &glib::Value) -> Option<Value> {
     if let Some(number) = number_to_json(value) {
         return Some(number);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! How long to wait before trying again: doubling, with jitter, up to a limit. Pure.
+//!
+//! Owns the lengths only: whoever waits has the timer, the random generator and the limit of tries (`signallers`'
+//! machines and clients). A server's own `Retry-After` goes by other rules, see `signallers/wish/retry_after`.
 
 use std::time::Duration;
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Remote ICE candidates (RFC 8839, section 5.1), checked before the ICE agent sees them.
 //!
-//! Owns telling a candidate from nonsense and from the end of candidates. Any thread.
+//! Owns telling a candidate from nonsense and from the end of candidates. Any thread. A candidate that is refused costs
+//! nothing but itself; what is logged is the reason, as addresses are the peer's affair.
 
 /// What a peer's candidate message means.
 #[derive(Debug, Clone, PartialEq, Eq)]

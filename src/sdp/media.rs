@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! One media section of a description as plain values: kind, mid, direction, formats (RFC 8866, section 5.14).
 //!
-//! Owns reading; what to make of a section is decided in the negotiation of sink and source. Any thread.
+//! Owns reading; what to make of a section is decided in the negotiation of sink and source. Any thread. Attributes
+//! that an m-line lacks fall back to the session's, as RFC 8866 has it.
 
 use super::SdpError;
 

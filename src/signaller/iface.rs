@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The GObject side of the interface: its vtable, its defaults, and the trampolines to an implementor.
 //!
-//! Every method is reached through the class handler of a signal (see [`signals`]), never directly.
+//! Every method is reached through the class handler of a signal (see [`signals`]), never directly. Owns the class
+//! structure, whose layout implementors in other languages see. Any thread may come through here: no lock is held and
+//! nothing is decided.
 
 use gst::glib;
 use gst::glib::prelude::*;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The C calls that no binding has: libnice's, and one of GObject's.
 //!
-//! libnice is not linked: it is used only where GStreamer's ICE plugin has loaded it already.
+//! libnice is not linked: it is used only where GStreamer's ICE plugin has loaded it already. Owns every `unsafe` block
+//! of the folder, each with its reason. What the calls are for is said in `ice` and `mod.rs`.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 use std::sync::OnceLock;

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The ICE agent beneath a webrtcbin: tuned for a fast start, restarted for recovery (RFC 8445, RFC 8839).
+//!
+//! Owns what webrtcbin 1.22 does not offer itself. The C calls are `ffi`'s; when to restart is decided by the sessions
+//! of sink and source. Called from their threads: libnice has a lock of its own.
 
 use gst::glib;
 use gst::prelude::*;
@@ -100,6 +103,7 @@ fn is_ice_char(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/'
 }
 
+/// The NiceAgent, wherever this version of webrtcbin shows it; `None` with another ICE implementation.
 fn agent(webrtcbin: &gst::Element) -> Option<glib::Object> {
     webrtcbin.find_property("ice-agent")?;
     let ice = webrtcbin.property::<Option<glib::Object>>("ice-agent")?;

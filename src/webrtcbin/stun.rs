@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Resolves the STUN server's name before webrtcbin hears of it.
 //!
-//! libnice 0.1.21 never finishes gathering when the name does not resolve (tried: 12 s), which a user without
-//! internet access would pay for with the default server. So the name is looked up here, early and in the background;
-//! a session gets the address, or no STUN server at all.
+//! libnice 0.1.21 never finishes gathering when the name does not resolve (tried: 12 s), which a user without internet
+//! access would pay for with the default server. So the name is looked up here, early and in the background; a session
+//! gets the address, or no STUN server at all. Owns the look-up and its patience. Elements start it on the way to
+//! PAUSED; the task ends with the value.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,6 +21,7 @@ const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
 /// A STUN server whose name is being looked up, or was.
 #[derive(Debug)]
 pub(crate) struct StunServer {
+    /// Address or reason, once there is either.
     outcome: Arc<Mutex<Option<Result<String, String>>>>,
     done: tokio::sync::watch::Receiver<bool>,
     _lookup: Option<Task>,

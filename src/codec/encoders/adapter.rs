@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Encoders that have no row: which property carries their bitrate, in which unit, and what makes them quick.
 //!
-//! Names and descriptions of properties follow few habits across GStreamer's encoders; the tables below hold them.
-//! What is not recognised stays at the encoder's own default.
+//! Names and descriptions of properties follow few habits across GStreamer's encoders; the tables below hold them. What
+//! is not recognised stays at the encoder's own default. Owns the guesses; a guess that is wrong for an encoder is
+//! mended by giving it a row. Pure over property descriptions but for setting values. Called once for an encoder,
+//! before it runs.
 
 use gst::glib;
 use gst::prelude::*;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! AV1 in software: `av1enc` (libaom) and `rav1enc`.
+//!
+//! Rows only; see `mod.rs`. Intervals between key frames are out of reach: one comes when a consumer needs it.
 
 use super::{Rate, Row, Unit};
 

@@ -2,7 +2,8 @@
 //! One running encoder: its defaults, and its bitrate in one unit whatever the element counts in.
 //!
 //! Called from the thread that applies an estimate; setting a property of an encoder is the only thing that happens
-//! there, and no lock of ours is held.
+//! there, and no lock of ours is held. Owns the conversion between a bitrate and the element's unit and width. Which
+//! bitrate is right is decided by `sink` (`encode/lifecycle`); values per family are in their rows.
 
 use congestion::units::Bitrate;
 use gst::glib;
@@ -15,6 +16,7 @@ use super::{CAT, Rate, Row, Unit, adapter, apply, quirks};
 pub(crate) struct EncoderControl {
     encoder: gst::Element,
     factory: String,
+    /// `None` for an encoder that nobody described; `adapter` serves it.
     row: Option<&'static Row>,
     rate: Rate,
 }
@@ -164,6 +166,7 @@ pub(super) fn write_number(element: &gst::Element, name: &str, number: u64) {
     }
 }
 
+/// The number as a value of the property's own type and within its bounds, which setting it takes for granted.
 fn clamped(pspec: &glib::ParamSpec, number: u64) -> Option<glib::Value> {
     let signed = i64::try_from(number).unwrap_or(i64::MAX);
     if let Some(spec) = pspec.downcast_ref::<glib::ParamSpecInt>() {

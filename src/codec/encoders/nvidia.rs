@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! NVIDIA: NVENC on desktops and servers, and the V4L2 encoders of Jetson boards.
+//!
+//! Rows only; what they mean and how they are applied is said in `mod.rs`. The Jetson encoders count in bit/s, those of
+//! desktops in kbit/s, although their properties have the same name.
 
 use super::{Quirk, Rate, Row, Setting, Unit};
 
@@ -30,6 +33,7 @@ pub(super) const ROWS: &[Row] = &[
 const KILOBITS: Rate = Rate::Property("bitrate", Unit::Kilobits);
 const BITS: Rate = Rate::Property("bitrate", Unit::Bits);
 
+/// Constant bitrate in its low-delay form. Key frames come on request; the period is what is left in case nobody asks.
 const NVENC: &[Setting] = &[
     ("gop-size", "2560"),
     ("rc-mode", "cbr-ld-hq"),

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! `openh264enc`.
+//!
+//! A row only; see `mod.rs`. Detecting scene changes is off because each would be a key frame, many times the size of
+//! what a consumer's network was found to carry.
 
 use super::{Rate, Row, Unit};
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Encoders of single platforms: the VPU of i.MX, Qualcomm's Codec2, and V4L2 memory-to-memory devices.
+//!
+//! Rows only; see `mod.rs`. Whatever a platform needs beyond values of properties is in `quirks`.
 
 use super::{Quirk, Rate, Row, Setting, Unit};
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! What some hardware encoders need beyond properties with plain values.
 //!
-//! Probes run on the streaming thread of the branch and hold no lock.
+//! Probes run on the streaming thread of the branch and hold no lock. Owns probes and driver controls; which encoder
+//! needs which is said in its row. Installed before the encoder runs, on the thread that sets it up.
 
 use gst::prelude::*;
 use std::sync::Arc;

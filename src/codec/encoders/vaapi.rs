@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! VA-API through both plugins (`vaapi…` and `va…`), and Intel's Quick Sync.
+//!
+//! Rows only; see `mod.rs`. The older plugin has one name for a property where the newer one has another, and both
+//! count in kbit/s.
 
 use super::{Rate, Row, Setting, Unit};
 

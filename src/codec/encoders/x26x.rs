@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! `x264enc` and `x265enc`.
+//!
+//! Rows only; see `mod.rs`. No look-ahead and no B-frames, either of which would hold pictures back; x264's rate buffer
+//! is in milliseconds and as short as that of `vpx`, so that a burst does not outrun a consumer's network.
 
 use super::{Rate, Row, Unit};
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The pads of `livekitwebrtcsrc`: which track of which participant each one carries, as of now.
 //!
-//! Nothing is kept here: the signaller knows the room, the pad only the m-line its stream came by.
+//! Nothing is kept here: the signaller knows the room, the pad only the m-line its stream came by. Properties are read
+//! on the application's threads; each reading asks the signaller, so a track that was muted meanwhile shows so.
 
 use gst::glib;
 use gst::prelude::*;

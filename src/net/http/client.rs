@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! One request at a time, redirects not followed: where a token may go is the caller's to decide.
+//!
+//! Owns time, size and trust of one exchange. Redirects, retries and credentials are `signallers/wish`'s, which knows
+//! the protocol; what TLS trusts comes from `net/tls`. Runs on the runtime; dropping the future ends the exchange.
 
 use std::time::Duration;
 

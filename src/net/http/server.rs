@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Listening, accepting and serving, with limits on everything a client could use up: connections, time to send a head,
 //! time and size of a body. TLS fails closed. Dropping the server closes its port and every connection.
+//!
+//! What requests mean is the `Service`'s: WHIP and WHEP in `signallers/wish/server`, files in `embedded/web`. Runs on
+//! the runtime, a task per connection; HTTP/1.1 (RFC 9112) by hyper.
 
 use std::{
     convert::Infallible, future::Future, io, net::IpAddr, net::SocketAddr, path::Path, sync::Arc,
@@ -172,6 +175,7 @@ async fn listen(host: &str, port: u16) -> Result<Vec<TcpListener>, ServeError> {
     Ok(listeners)
 }
 
+/// One budget of connections for all listeners of a server.
 async fn accept_all(
     listeners: Vec<TcpListener>,
     tls: Option<TlsAcceptor>,
@@ -192,6 +196,7 @@ async fn accept_all(
     while tasks.join_next().await.is_some() {}
 }
 
+/// Takes a slot before a connection, so that a full server leaves the next ones in the kernel's queue.
 async fn accept(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
@@ -226,6 +231,7 @@ async fn closing(closed: &mut watch::Receiver<bool>) {
     let _ = closed.wait_for(|closed| *closed).await;
 }
 
+/// One client. Its slot is free again when this returns or is dropped.
 async fn connection(
     stream: TcpStream,
     peer: IpAddr,

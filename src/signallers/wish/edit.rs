@@ -2,7 +2,9 @@
 //! Changes made to descriptions on their way: candidates put in, credentials of a restarted ICE session, and what
 //! RFC 9725 wants said that webrtcbin does not say.
 //!
-//! Works on lines and leaves everything it does not know as it was. Pure; called from any thread.
+//! Works on lines and leaves everything it does not know as it was. Pure; called from any thread. Decides nothing:
+//! `client` and `server` say which change is due. Descriptions of peers are checked in `description` before they come
+//! here.
 
 use super::sdpfrag::Credentials;
 

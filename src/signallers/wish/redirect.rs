@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Where a client may be sent: redirects of the POST and the session URL of its answer (RFC 9725, sections 4.2 and
 //! 4.5). Decides the target and whether the credentials go along. Pure; called from any thread.
+//!
+//! Nothing is requested here: `client` does, with what this allows.
 
 use url::Url;
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! What is behind a session URL: ids, paths, entity tags, and the preconditions of a PATCH (RFC 9725, section 4.3.1).
 //!
-//! Pure but for the random generator behind [`Names::fresh`]; called from any thread.
+//! Pure but for the random generator behind [`Names::fresh`]; called from any thread. Owns what makes a session URL
+//! safe to give out: whoever knows it can end the session, so it cannot be guessed. Which session it stands for is the
+//! machine's to know.
 
 use std::fmt;
 

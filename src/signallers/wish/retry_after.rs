@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! `Retry-After` (RFC 9110, section 10.2.3) and how long to wait because of it. Pure; called from any thread.
+//!
+//! Waiting itself is the client's machine's. A server may ask for any time; both ends are bounded, as the field is text
+//! from the network.
 
 use std::time::{Duration, SystemTime};
 

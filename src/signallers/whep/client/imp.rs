@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The GObject of the WHEP client: properties in, everything else handed to [`Asking`].
+//!
+//! Owns names and blurbs of the properties, and the lock around the settings, which is taken alone and never while
+//! something is called. draft-ietf-wish-whep-03, the client's side; a source is behind it.
 
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
@@ -38,6 +41,7 @@ pub struct WhepClientSignaller {
     settings: Mutex<Settings>,
     #[property(name = "manual-sdp-munging", type = bool, get = |_: &Self| false, default = false,
         blurb = "Whether the signaller changes session descriptions itself before sending them")]
+    /// Everything that runs; has a lock of its own.
     asking: Asking,
 }
 

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The GObject of the WHEP server: properties and action signals in, everything else handed to [`Serving`].
+//!
+//! Owns names and blurbs of the properties, and the lock around the settings, which is taken alone and never while
+//! something is called. draft-ietf-wish-whep-03, the server's side; a sink is behind it.
 
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
@@ -46,6 +49,7 @@ pub struct WhepServerSignaller {
     settings: Mutex<Settings>,
     #[property(name = "manual-sdp-munging", type = bool, get = |_: &Self| false, default = false,
         blurb = "Whether the signaller changes session descriptions itself before sending them")]
+    /// Everything that runs; has a lock of its own.
     serving: Serving,
 }
 
@@ -112,6 +116,7 @@ impl actions::Forwarding for super::WhepServerSignaller {
 }
 
 impl WhepServerSignaller {
+    /// Called once by the element, which knows whether there is anything to play.
     pub(super) fn set_media_probe(&self, probe: Box<dyn Fn() -> bool + Send + Sync>) {
         self.serving.set_media_probe(probe);
     }

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The GObject of the WHIP client: properties in, everything else handed to [`Asking`].
+//!
+//! Owns names and blurbs of the properties, and the lock around the settings, which is taken alone and never while
+//! something is called. RFC 9725, the client's side; a sink is behind it.
 
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
@@ -38,6 +41,7 @@ pub struct WhipClientSignaller {
     settings: Mutex<Settings>,
     #[property(name = "manual-sdp-munging", type = bool, get = |_: &Self| true, default = true,
         blurb = "The signaller lets handlers of munge-session-description change the offer right before it is sent")]
+    /// Everything that runs; has a lock of its own.
     asking: Asking,
 }
 

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The GObject of the WHIP server: properties and action signals in, everything else handed to [`Serving`].
+//!
+//! Owns names and blurbs of the properties, and the lock around the settings, which is taken alone and never while
+//! something is called. RFC 9725, the server's side; a source is behind it.
 
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
@@ -44,6 +47,7 @@ pub struct WhipServerSignaller {
     settings: Mutex<Settings>,
     #[property(name = "manual-sdp-munging", type = bool, get = |_: &Self| false, default = false,
         blurb = "Whether the signaller changes session descriptions itself before sending them")]
+    /// Everything that runs; has a lock of its own.
     serving: Serving,
 }
 

@@ -2,7 +2,9 @@
 //! The thread that owns a client's machine: one input at a time, deadlines kept, actions carried out in order, requests made on
 //! the runtime.
 //!
-//! Once stopped the thread says nothing to the element any more; it only stays until its DELETE is answered, for a bounded time.
+//! Once stopped the thread says nothing to the element any more; it only stays until its DELETE is answered, for a
+//! bounded time. Owns time, threads and secrets; what to do is the machine's to say (`machine`), what the element hears
+//! `host`'s.
 
 use std::{
     collections::HashMap,
@@ -72,7 +74,9 @@ pub(super) struct Actor<H> {
     secrets: HeaderMap,
     inbox: Inbox,
     inputs: mpsc::Receiver<Input>,
+    /// Requests on their way by serial; dropping one ends it.
     open: HashMap<u64, runtime::Task>,
+    /// Those of them that a stopping client waits for.
     open_deletes: Vec<u64>,
     stopped_at: Option<Instant>,
 }
@@ -174,6 +178,7 @@ impl<H: Host> Actor<H> {
         self.open.insert(serial, task);
     }
 
+    /// Adds the secrets where they may go, and nowhere else.
     fn request(&self, fetch: Fetch) -> Result<Request<Bytes>, http::Error> {
         let mut request = Request::builder()
             .method(fetch.method)

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The life of an asking signaller: idle, then running with a thread. What both GObjects delegate to.
 //!
-//! Called from application and state-change threads. Only [`Asking::stop`] waits, and not longer than a state change may take.
+//! Called from application and state-change threads. Only [`Asking::stop`] waits, and not longer than a state change
+//! may take. Owns the thread of `actor`; which settings can be used is said by `settings`. The lock is held to exchange
+//! the running client only, never while waiting for it.
 
 use std::{
     sync::{Mutex, PoisonError, mpsc},

@@ -2,7 +2,9 @@
 //! The element behind a client, reached through its signaller's signals; and its webrtcbin, which is given the servers that
 //! the other side announced and watched for gathering and connection.
 //!
-//! Called on the thread of [`super::actor`]; webrtcbin's notifications come on its own thread and only enqueue.
+//! Called on the thread of [`super::actor`]; webrtcbin's notifications come on its own thread and only enqueue. Owns
+//! what the machine's actions mean in signals of the interface. ICE servers are given to webrtcbin as soon as it is
+//! there, and again when an answer announces others.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

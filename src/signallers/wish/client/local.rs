@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The client's own description and candidates, and which of them the server knows. Pure; owned by [`super::machine`].
+//!
+//! Owns how long the offer waits for candidates and what is left to trickle (RFC 8838). How a fragment is sent is
+//! `running`'s, how it is written `sdpfrag`'s.
 
 use std::time::{Duration, Instant};
 
@@ -21,6 +24,7 @@ pub(super) struct Local {
     sdp: Option<String>,
     candidates: Vec<LocalCandidate>,
     is_complete: bool,
+    /// Set once: a description that is said again does not put the offer off.
     send_by: Option<Instant>,
     /// How many of the candidates the server was told.
     told: usize,

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! A session that exists: candidates trickled by PATCH, one at a time, and ICE restarted (RFC 9725, sections 4.3.1 to 4.3.3).
 //! Pure; owned by [`super::machine`].
+//!
+//! Owns the one request that may be open at a time and what has to wait for it: the entity tag of a restart must be
+//! known before a candidate of the new ICE session is sent. Ending the session by DELETE is the machine's.
 
 use std::time::{Duration, Instant};
 
@@ -38,11 +41,13 @@ pub(super) struct Running {
     pub(super) local: Local,
     /// The server's answer, into which the credentials of a restart are put. Empty when the server made the offer.
     answer: String,
+    /// False once the server refused a candidate.
     can_trickle: bool,
     open: Option<Patch>,
     /// A restart that waits for an open request.
     wants_restart: bool,
     retry_at: Option<Instant>,
+    /// Requests in a row that got no answer.
     lost: u32,
 }
 

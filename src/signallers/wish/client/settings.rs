@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! What the user chose for an asking signaller. A copy is taken when it starts.
+//!
+//! Owns what can be wrong with them, found before anything is sent; the texts appear on the bus. Secrets are kept apart
+//! from the machine, which never sees a token: `actor` adds them to requests to trusted places.
 
 use std::{path::Path, time::Duration};
 
@@ -15,6 +18,7 @@ use crate::net::{http::client::Client, tls};
 pub(crate) struct Settings {
     pub(crate) endpoint: Option<String>,
     pub(crate) use_link_headers: bool,
+    /// A bearer token (RFC 6750).
     pub(crate) auth_token: Option<String>,
     /// Seconds a POST may take; 0 waits for ever.
     pub(crate) timeout: u32,
@@ -28,6 +32,7 @@ impl Settings {
     /// Default of `timeout`, in seconds.
     pub(crate) const TIMEOUT: u32 = 15;
 
+    /// What the machine needs; an endpoint that cannot be used is an error of the user.
     pub(super) fn policy(&self, kind: Kind) -> Result<Policy, String> {
         let name = kind.name().to_uppercase();
         let Some(text) = &self.endpoint else {
@@ -68,6 +73,7 @@ impl Settings {
         Ok(secrets)
     }
 
+    /// An HTTP client that trusts the system's certificates and those of `cafile`.
     pub(super) fn client(&self) -> Result<Client, String> {
         let tls = tls::client_config(self.cafile.as_deref().map(Path::new), self.insecure_tls);
         let tls = tls.map_err(|error| error.to_string())?;

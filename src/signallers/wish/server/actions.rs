@@ -2,7 +2,8 @@
 //! The action signals by which an application with an HTTP server of its own forwards requests: `post`, `patch` and `delete`,
 //! each answered through a promise by a structure with `status`, `headers` and `body`.
 //!
-//! Emitted on application threads; promises are answered on threads of the runtime.
+//! Emitted on application threads; promises are answered on threads of the runtime. Owns the arguments and the shape of
+//! the reply; such a request then goes the way of all others, by `serving` and `front`.
 
 use bytes::Bytes;
 use gst::{
@@ -87,6 +88,7 @@ fn action(name: &'static str, params: &[glib::Type], handler: fn(&[glib::Value])
         .build()
 }
 
+/// Builds the request an HTTP client would have sent, so that one set of rules serves both.
 fn act<T: Forwarding>(
     args: &[glib::Value],
     method: Method,

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Requests in, answers out: over sockets, or from an application that runs its own HTTP server and forwards requests
 //! through action signals. Both go the same way, so both get the same answers.
+//!
+//! Owns the order: limits, then token and method, then the body, then the machine; a request that is refused early
+//! costs no reading. Rules are `protocol`'s, sessions `machine`'s, sockets `net/http/server`'s. Runs on the runtime;
+//! the lock of the limits is held for a look-up.
 
 use std::{
     future::Future,
@@ -61,6 +65,7 @@ impl Front {
         }
     }
 
+    /// Checks the head before the body is read.
     async fn question(
         &self,
         parts: &Parts,
@@ -79,6 +84,7 @@ impl Front {
         self.limits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Counts requests that were of no use, by which `limits` tells a flood from a crowd.
     fn note(&self, peer: IpAddr, status: StatusCode) {
         // A conflict, a precondition or an overload is no sign of ill will.
         let is_useless = status.is_client_error()

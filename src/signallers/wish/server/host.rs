@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The element behind a server, reached through its signaller's signals; and its webrtcbins, watched for the end of gathering.
 //!
-//! Called on the thread of [`super::actor`]; webrtcbin's notifications come on its own thread and only enqueue.
+//! Called on the thread of [`super::actor`]; webrtcbin's notifications come on its own thread and only enqueue. Owns
+//! what the machine's actions mean in signals of the interface: a WHIP client's offer starts a session of a source, a
+//! WHEP player's is a request to a sink.
 
 use std::{
     collections::HashMap,
@@ -30,6 +32,7 @@ pub(super) struct SignallerHost {
     signaller: glib::WeakRef<Signallable>,
     kind: Kind,
     webrtcbins: Webrtcbins,
+    /// Asked at each request for a session; none for a server that receives.
     has_media: Option<Probe>,
     watch: Option<glib::SignalHandlerId>,
 }

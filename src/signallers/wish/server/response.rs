@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The answers a WHIP or WHEP server gives, each built in one place. Pure; called from any thread.
+//!
+//! Owns header fields and status codes, CORS included (Fetch standard); which answer is due is decided by `machine` and
+//! `protocol`. What went wrong is said in plain text, for people.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};

@@ -2,7 +2,9 @@
 //! The life of a serving signaller: idle with a queue, then running with a thread and, unless the application brings its
 //! own, an HTTP server. What both GObjects delegate to.
 //!
-//! Called from application and state-change threads; nothing here waits for a client.
+//! Called from application and state-change threads; nothing here waits for a client. Owns the start and the stop;
+//! requests go from `front` to `actor` without passing here. An idle server has a queue already, so a verb that comes
+//! before the start is not lost.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 

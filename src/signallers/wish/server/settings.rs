@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! What the user chose for a serving signaller. A copy is taken when it starts.
+//!
+//! Owns what follows from the settings without a socket: links to announce, the machine's policy, whether TLS is
+//! possible. The GObjects hold it behind their lock (`whip/server`, `whep/server`), `serving` gets the copy.
 
 use std::{path::Path, time::Duration};
 
@@ -24,6 +27,7 @@ pub(crate) struct Settings {
     pub(crate) turn_servers: gst::Array,
     /// Seconds the element may take for its description; 0 waits for ever.
     pub(crate) timeout: u32,
+    /// `None` lets everybody in; compared by `protocol`.
     pub(crate) auth_token: Option<String>,
     pub(crate) tls_cert: Option<String>,
     pub(crate) tls_key: Option<String>,

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The words between a server's machine and the world: what it is told and what it asks for. Pure; called from any thread.
+//!
+//! Owns no behaviour. Names are drawn and media is asked for outside, so that the machine stays deterministic.
 
 use std::time::Duration;
 

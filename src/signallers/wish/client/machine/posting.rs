@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The offer on its way: redirects, refusals, answers and counter-offers (RFC 9725, sections 4.2 and 4.5; WHEP draft,
 //! sections 4.2 and 4.3). The part of the machine that turns an answer of the endpoint into the next state.
+//!
+//! Owns the state from the first POST to a running session. Where a redirect may lead is said by `redirect`, how long
+//! to wait by `retry_after`; the session itself is `running`'s. Pure.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -32,9 +35,12 @@ const MAX_LOST_POSTS: u32 = 2;
 pub(super) struct Posting {
     pub(super) serial: u64,
     pub(super) target: Target,
+    /// Redirects followed so far.
     pub(super) hops: u32,
+    /// How often the POST got no answer.
     pub(super) lost: u32,
     pub(super) offer: String,
+    /// For all hops together: a chain of redirects must not add up to a hang.
     pub(super) deadline: Option<Instant>,
 }
 
