@@ -2,7 +2,8 @@
 //! Custom structures of the control channel: JSON to GStreamer values, with their types kept apart.
 //!
 //! Stricter than the conversion for metadata: null and arrays of mixed kinds are errors, and the numbers of an array
-//! are brought to one type (unsigned, then signed, then floating point). Pure.
+//! are brought to one type (unsigned, then signed, then floating point). Pure. Called on webrtcbin's SCTP threads with
+//! text of a peer, whose size `control` has bounded.
 
 use gst::glib;
 use gst::prelude::*;
@@ -68,6 +69,7 @@ fn convert(field: &str, value: &Value, depth: usize) -> Result<glib::SendValue, 
     }
 }
 
+/// GStreamer's arrays may mix types, but who reads them mostly looks at the first item.
 fn array(field: &str, items: &[Value], depth: usize) -> Result<glib::SendValue, JsonError> {
     let numbers: Vec<_> = items.iter().filter_map(Value::as_number).collect();
     if !numbers.is_empty() && numbers.len() == items.len() {

@@ -2,7 +2,8 @@
 //! A session's data channels: what a consumer sends becomes events on the input pads, and gets its reply.
 //!
 //! Callbacks come from webrtcbin's SCTP threads, one per channel; a consumer that floods holds up only itself. Nothing
-//! is acted upon before the peer's certificate was verified.
+//! is acted upon before the peer's certificate was verified. Owns which channels there are and what is replied; labels
+//! and wire forms are `datachannel`'s, notices are composed in `input/events` and sent by the session.
 
 use std::sync::{Arc, Weak};
 
@@ -46,6 +47,7 @@ pub(super) fn create(session: &Arc<Session>, webrtcbin: &gst::Element) -> bool {
     input.is_some() || control.is_some()
 }
 
+/// Of high priority: what a person does with a mouse must not wait behind anything else.
 fn channel(webrtcbin: &gst::Element, label: &str) -> Option<WebRTCDataChannel> {
     let options = gst::Structure::builder("config")
         .field("priority", gst_webrtc::WebRTCPriorityType::High)
@@ -58,6 +60,7 @@ fn channel(webrtcbin: &gst::Element, label: &str) -> Option<WebRTCDataChannel> {
     channel
 }
 
+/// Passes on what comes once the peer is known to be the one that signalling named.
 fn listen(
     session: &Arc<Session>,
     channel: &WebRTCDataChannel,

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Which clock timestamps follow, as descriptions tell it (RFC 7273).
 //!
-//! Reading a clock's address is all that touches GStreamer; the texts and the offset are pure.
+//! Reading a clock's address is all that touches GStreamer; the texts and the offset are pure. Descriptions are
+//! completed by `negotiate/describe`, payloaders set by `session/outlet`; here is only what to say of a clock.
 
 use gst::prelude::*;
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! From the signaller's signals to sessions: who wants to watch, what they answer, when they leave.
 //!
-//! Handlers run on whatever thread the signaller emits from, and only hand on.
+//! Handlers run on whatever thread the signaller emits from, and only hand on. Owns which session a signal is for. What
+//! a message means is the session's to decide, on its own task; a session that is not known any more costs a line in
+//! the log. The subscription is kept in `state`, the handlers hold the element weakly.
 
 use gst::glib;
 use gst::prelude::*;
@@ -102,6 +104,7 @@ fn handlers(sink: &BaseWebRTCSink, signaller: &Signallable) -> Vec<glib::SignalH
     ]
 }
 
+/// Refused while the element is stopped, or for an id that is being served.
 fn request(sink: &BaseWebRTCSink, id: &str, peer_id: &str, offer: Option<WebRTCSessionDescription>) {
     gst::info!(CAT, obj = sink, "session {id}: requested by {peer_id}");
     if let Err(refusal) = Session::start(sink, id, peer_id, offer) {
@@ -109,6 +112,7 @@ fn request(sink: &BaseWebRTCSink, id: &str, peer_id: &str, offer: Option<WebRTCS
     }
 }
 
+/// Posts to the session's queue; messages cross with a session's end all the time.
 fn deliver(sink: Option<BaseWebRTCSink>, id: &str, input: Input) {
     let Some(sink) = sink else { return };
     let session = sink.imp().state().session(id);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! What encoding asks of the element it works for.
 //!
-//! Calls come from the pool's worker and from streaming threads, with no lock held; each is handed on and returns.
+//! Calls come from the pool's worker and from streaming threads, with no lock held; each is handed on and returns. Owns
+//! which signal or session each call is for; what encoding decides itself is in `encode` and `discovery`. Holds the
+//! element weakly: its pool outlives it while encoders stop.
 
 use congestion::units::Bitrate;
 use gst::glib;
@@ -29,6 +31,7 @@ impl BranchHost for SinkHost {
         Some((sink.clock()?, sink.base_time()?))
     }
 
+    /// Without the element nothing is worth sharing or degrading any more.
     fn encode_settings(&self) -> EncodeSettings {
         self.0.upgrade().map_or(
             EncodeSettings {
@@ -70,6 +73,7 @@ impl BranchHost for SinkHost {
         }
     }
 
+    /// A branch that fails costs its own consumers; others go on.
     fn branch_failed(&self, failure: BranchFailure) {
         let Some(sink) = self.0.upgrade() else { return };
         gst::warning!(

@@ -2,6 +2,7 @@
 //! The GObject shell of a sink: properties, pads and state changes handed on to where they are decided.
 //!
 //! No logic lives here. Virtual methods come from the application's threads, those of pads from streaming threads.
+//! Defaults and what else follows from a setting are in `settings`, what an element holds while it runs in `state`.
 #![allow(
     missing_docs,
     reason = "the accessors the derive makes are described by the blurbs"
@@ -112,7 +113,9 @@ pub struct BaseWebRTCSink {
     #[property(name = "session-timeout", type = u32, get, set, member = session_timeout, mutable_ready,
         default = Settings::SESSION_TIMEOUT_SECONDS, nick = "Session timeout", blurb = "Seconds a consumer has to get \
         connected before its session is ended; 0 for no limit. Read when a consumer connects")]
+    /// What the user chose; whoever begins something takes a copy.
     settings: Mutex<Settings>,
+    /// What changes while the element runs; see `state`.
     state: Mutex<State>,
 }
 
@@ -199,6 +202,7 @@ impl BaseWebRTCSink {
             .join(",")
     }
 
+    /// Names that nobody knows are kept: a later version may, and reading the property gives back what was set.
     fn set_forward_metas(&self, metas: Option<String>) {
         let metas = metas.unwrap_or_default();
         let names = metas
@@ -325,6 +329,7 @@ impl ChildProxyImpl for BaseWebRTCSink {
         0
     }
 
+    /// What a launch line may set by `signaller::` or by a pad's name.
     fn child_by_name(&self, name: &str) -> Option<glib::Object> {
         match name {
             "signaller" => Some(self.settings().signaller.clone().upcast()),

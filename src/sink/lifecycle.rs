@@ -2,6 +2,8 @@
 //! What state changes of a sink do: prepare before PAUSED, start signalling at PLAYING, wind everything up at READY.
 //!
 //! Called on the thread that changes the state; nothing here waits for a peer, and winding up waits a bounded time.
+//! Owns the order: a session may ask the pool for encoders until it is released, so sessions end first and encoders
+//! stop after them; the signaller is stopped after the last word of a session.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -89,6 +91,7 @@ pub(super) fn stun_server_changed(sink: &BaseWebRTCSink) {
     };
 }
 
+/// Looked for once, when the element leaves NULL, and not at the first consumer, where a user would not see why.
 fn check_elements(sink: &BaseWebRTCSink) -> Result<(), gst::StateChangeError> {
     // webrtcbin is made of the others, and fails without a word when they are missing.
     for factory in ["webrtcbin", "nicesrc", "dtlssrtpenc", "srtpenc", "rtpbin"] {
@@ -103,6 +106,7 @@ fn check_elements(sink: &BaseWebRTCSink) -> Result<(), gst::StateChangeError> {
     Ok(())
 }
 
+/// Begins everything that takes time before somebody watches: the certificate, the look-up of the STUN server.
 fn prepare(sink: &BaseWebRTCSink) {
     warmup::start();
     let host = Arc::new(SinkHost::new(sink));
@@ -145,6 +149,7 @@ fn start_signaller(sink: &BaseWebRTCSink) {
     signaller.start();
 }
 
+/// Ends all sessions at once and waits for them together, so that a hundred consumers take as long as one.
 fn wind_up(sink: &BaseWebRTCSink) {
     let (sessions, pool, was_signalling) = sink.imp().state().stop();
     for session in &sessions {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The request pad of a sink, and its property.
 //!
-//! Owns what an application can set per stream. What flows through it is the `input`'s.
+//! Owns what an application can set per stream. What flows through it is the `input`'s. Its lock guards the one value
+//! and is held for a copy.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

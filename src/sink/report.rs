@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The property `stats`: every session by its id, with webrtcbin's numbers and those of its encoders.
 //!
-//! A snapshot of what the sessions' tasks and the branch pool know; nothing is waited for.
+//! A snapshot of what the sessions' tasks and the branch pool know; nothing is waited for. Owns the names of the
+//! fields, which applications read; those beside webrtcbin's are in `consumer-stats`. Runs on the thread that reads the
+//! property, and holds each lock only to copy.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

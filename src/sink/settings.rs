@@ -17,13 +17,16 @@ use crate::signaller::{Signallable, Signaller, WebRTCSignallerRole};
 /// Values of all properties. Bitrates are in bit/s.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
+    /// In order of preference; empty for no video. Read by `codec::proposals`.
     pub(crate) video_caps: gst::Caps,
     pub(crate) audio_caps: gst::Caps,
+    /// `stun://host:port`; looked up when the element starts or the property is set, not when a consumer comes.
     pub(crate) stun_server: Option<String>,
     pub(crate) turn_servers: gst::Array,
     pub(crate) congestion_control: WebRTCSinkCongestionControl,
     pub(crate) min_bitrate: u32,
     pub(crate) max_bitrate: u32,
+    /// Of an encoder, and the first estimate of a network nothing is known of.
     pub(crate) start_bitrate: u32,
     pub(crate) do_fec: bool,
     pub(crate) do_retransmission: bool,
@@ -39,15 +42,19 @@ pub(crate) struct Settings {
     pub(crate) web_server_path: Option<String>,
     pub(crate) web_server_directory: Option<String>,
     pub(crate) web_server_host_addr: url::Url,
+    /// Names of buffer metadata that consumers are told of.
     pub(crate) forward_metas: BTreeSet<String>,
     pub(crate) enable_mitigation_modes: WebRTCSinkMitigationMode,
+    /// In percent of the media's bitrate; -1 is no limit of its own.
     pub(crate) rtx_percentage: i32,
     pub(crate) max_encoders: u32,
+    /// In seconds; 0 is no limit.
     pub(crate) session_timeout: u32,
 }
 
 impl Settings {
     pub(crate) const STUN_SERVER: &str = "stun://stun.l.google.com:19302";
+    /// So low that it binds nobody who did not ask for it.
     pub(crate) const MIN_BITRATE: u32 = 1_000;
     pub(crate) const MAX_BITRATE: u32 = 8_192_000;
     pub(crate) const START_BITRATE: u32 = 2_048_000;

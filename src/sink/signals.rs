@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The public signals of a sink: each declared once, with its typed emitter.
 //!
-//! Emitters are called with no lock held. "Consumer id" is the peer id that the signaller gave.
+//! Emitters are called with no lock held. "Consumer id" is the peer id that the signaller gave. Owns names, signatures
+//! and what happens without a handler; when each is emitted is decided where the event is: sessions, encoding branches
+//! and discovery, each on a thread of its own.
 
 use std::ops::ControlFlow;
 use std::sync::OnceLock;
@@ -137,6 +139,7 @@ fn sessions() -> Vec<Signal> {
     ]
 }
 
+/// TRUE from a handler says that the element is configured; the class handler, which is the last, says FALSE.
 fn stop_at_true(
     _: &glib::subclass::SignalInvocationHint,
     _: glib::Value,
@@ -148,6 +151,7 @@ fn stop_at_true(
     }
 }
 
+/// Begins at the start bitrate; the branch sets the bitrate of its group right after.
 fn apply_encoder_defaults(values: &[glib::Value]) -> Option<glib::Value> {
     let sink = values[0].get::<BaseWebRTCSink>().ok()?;
     let encoder = values[3].get::<gst::Element>().ok()?;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Everything of a sink behind its state lock: streams, sessions, and how far it is started.
 //!
-//! Transitions only; whoever calls them acts on what they return after the lock is gone.
+//! Transitions only; whoever calls them acts on what they return after the lock is gone. The lock comes after that of
+//! the settings. It is taken by state changes, the signaller's handlers, sessions and the pool's callbacks; for a
+//! buffer only where its metadata is forwarded, as a stream has a lock of its own (`input`).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,10 +37,13 @@ pub(super) enum Phase {
 pub(super) struct State {
     /// In the order their pads were requested, which is the order of media sections.
     streams: Vec<Arc<InputStream>>,
+    /// Those that are served, by their ids.
     sessions: BTreeMap<String, Arc<Session>>,
     /// Sessions their peers ended, until everything of them is released: their ids can be taken anew meanwhile.
     leaving: Vec<Arc<Session>>,
+    /// Numbers for the next pads, by kind.
     next_pad: BTreeMap<MediaKind, u32>,
+    /// Decides when the signaller is started: consumers that come before caps are known would get an empty offer.
     phase: Phase,
     /// Handlers on the signaller.
     pub(super) subscription: Option<Subscription>,

@@ -2,7 +2,8 @@
 //! Keeps the connection to the LiveKit server and carries out what the machine decides.
 //!
 //! One task per started signaller. What the element wants comes through one queue, so messages leave in the order they
-//! were made. Reports are made on the task, with no lock held.
+//! were made. Reports are made on the task, with no lock held. Owns the socket and time; what to send and when to give
+//! up is `machine`'s, what the element hears goes to `session`.
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -100,6 +101,7 @@ struct Worker {
 }
 
 impl Worker {
+    /// Works until the machine is over, and leaves no connection behind.
     async fn run(mut self) {
         self.feed(Input::Start).await;
         while !self.machine.is_over() {

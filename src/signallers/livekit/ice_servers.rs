@@ -2,7 +2,7 @@
 //! The ICE servers of a join response, given to the session's webrtcbin beside those of the element.
 //!
 //! Only relays are taken. The element's own STUN server stays as the user set it: a LiveKit server is reached at its
-//! public addresses without one.
+//! public addresses without one. Called on the thread that made webrtcbin. Credentials are never logged.
 
 use gst::prelude::*;
 use livekit_protocol as proto;

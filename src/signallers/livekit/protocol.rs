@@ -2,7 +2,8 @@
 //! Messages of the LiveKit signalling protocol: built from and read into plain values.
 //!
 //! The protobuf types are LiveKit's own (`livekit_protocol`, protocol version [`PROTOCOL_VERSION`]); this module knows
-//! which fields matter to a publisher or a subscriber and turns reasons into words. No state, no IO.
+//! which fields matter to a publisher or a subscriber and turns reasons into words. No state, no IO. What a message
+//! means in the course of a participation is `machine`'s; the bytes come and go by `client`.
 
 use livekit_protocol as proto;
 use prost::Message as _;

@@ -2,7 +2,8 @@
 //! The HTTP request that a connection begins with: address, query and headers. Pure.
 //!
 //! `/rtc` takes its parameters one by one; `/rtc/v1` takes one, a `WrappedJoinRequest` in base64url. The token goes
-//! into a header, where neither proxies nor logs keep it.
+//! into a header, where neither proxies nor logs keep it. Owns nothing of the connection, which is `client`'s. Names
+//! and values of the query are those of LiveKit's own clients.
 
 use gst::glib;
 use livekit_protocol as proto;
@@ -77,6 +78,7 @@ fn query(attempt: &Attempt) -> Vec<(&'static str, String)> {
     query
 }
 
+/// The one parameter of `/rtc/v1`: all that the other entrance takes one by one.
 fn join_request(attempt: &Attempt) -> String {
     let participant_sid = match &attempt.purpose {
         Purpose::Join => None,

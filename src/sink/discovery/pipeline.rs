@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The throw-away pipeline of one trial: the chain of a branch, the application's filter, a payloader.
 //!
-//! It runs on its own threads; the caller waits for what they report, with a limit.
+//! It runs on its own threads; the caller waits for what they report, with a limit. Owns one run; what is fed is
+//! `specimen`'s, what is remembered `mod.rs`'s. The same chain and the same signals as in earnest are used, so that
+//! what is found out holds for consumers; those hear the consumer id `discovery`.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -81,6 +83,7 @@ impl Trial {
         self.wait(specimen.must_pass)
     }
 
+    /// Raw input must give a packet: an encoder that negotiates may still fail at its first frame.
     fn wait(&self, must_pass: bool) -> Result<gst::Caps, String> {
         let deadline = std::time::Instant::now() + if must_pass { MAX_TRIAL } else { MAX_CAPS_WAIT };
         loop {
@@ -131,6 +134,7 @@ fn watch_bus(pipeline: &gst::Pipeline, host: &Arc<dyn DiscoveryHost>, reporter: 
     });
 }
 
+/// Sees caps and packets before the appsink does, whose own queue is of no use here.
 fn watch_output(appsink: &gst::Element, reporter: Sender<Report>) {
     appsink.set_property("sync", false);
     appsink.set_property("async", false);

@@ -2,7 +2,8 @@
 //! One branch: what encodes it now, whom it feeds, and what left it.
 //!
 //! The worker starts, restarts and stops it; its streaming thread runs [`Branch::on_sample`]; statistics read it from
-//! anywhere. Each lock here is held for the access only.
+//! anywhere. Each lock here is held for the access only. Owns the branch's data; what is done to it is `lifecycle`'s,
+//! who belongs to it `registry`'s to say.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -47,16 +48,21 @@ pub(super) struct Branch {
     key: BranchKey,
     /// The consumer that made it necessary, as signals name it.
     cause: String,
+    /// Outlives encoders: taps hold it over a restart.
     keys: Arc<KeySource>,
     taps: Mutex<Arc<BTreeMap<MemberId, Arc<Tap>>>>,
+    /// Written by the streaming thread for each frame.
     output: Mutex<Output>,
+    /// Changed by the worker; the streaming thread never takes it.
     running: Mutex<Running>,
 }
 
 #[derive(Default)]
 struct Output {
     meter: Meter,
+    /// Running time of the last frame.
     last: gst::ClockTime,
+    /// Of what leaves; `None` before the first frame of an encoder.
     caps: Option<gst::Caps>,
     /// Frames since the encoder was started.
     since_start: u64,
@@ -234,6 +240,7 @@ impl Branch {
         self.key.codec.media() == MediaKind::Video && !self.key.codec.is_raw_payload()
     }
 
+    /// Codecs without key frames, as audio has them, can be joined anywhere.
     fn is_key(&self, sample: &gst::Sample) -> bool {
         let depends = sample
             .buffer()

@@ -2,16 +2,19 @@
 //! Which encoder a branch tries next. Pure.
 //!
 //! One that never worked gives way to the next by rank. One that did work, and then failed, gets another chance:
-//! hardware loses its context, and some encoders take no change of size. But not for ever.
+//! hardware loses its context, and some encoders take no change of size. But not for ever. Generic over what an encoder
+//! is, so that tests need none. The branch owns it under its lock; `lifecycle` acts on it.
 
 use std::time::{Duration, Instant};
 
 /// The encoders of one branch, in the order they are tried.
 #[derive(Debug)]
 pub(super) struct Candidates<T> {
+    /// The current one first.
     left: std::collections::VecDeque<T>,
     restarts: u32,
     last_failure: Option<Instant>,
+    /// What those given up said.
     tried: Vec<String>,
 }
 

@@ -100,6 +100,7 @@ impl Chain {
     }
 }
 
+/// One or two channels are plain Opus's, which every receiver knows.
 fn check_channels(spec: &ChainSpec<'_>) -> Result<(), ChainError> {
     let channels = spec
         .input
@@ -160,6 +161,7 @@ fn converter(spec: &ChainSpec<'_>) -> Result<Vec<gst::Element>, MissingElement> 
     Ok(elements)
 }
 
+/// Settings come later, by the signal `encoder-setup`; what an encoder cannot do without is installed here.
 fn make_encoder(factory: &gst::ElementFactory, codec: Codec) -> Result<EncoderControl, MissingElement> {
     let made = factory.create().build();
     let element = made.map_err(|_| make::missing(&factory.name(), &format!("to encode {codec}")))?;
@@ -168,6 +170,7 @@ fn make_encoder(factory: &gst::ElementFactory, codec: Codec) -> Result<EncoderCo
     Ok(control)
 }
 
+/// Also behind an encoder: payloaders need profile and level in the caps, which not all encoders give.
 fn parser(spec: &ChainSpec<'_>) -> Result<Option<gst::Element>, MissingElement> {
     spec.codec
         .parser()
@@ -199,6 +202,7 @@ fn link(pipeline: &gst::Pipeline, elements: &[gst::Element]) -> Result<(), Chain
 
 /// Six frames at 30 fps.
 const MAX_RAW_QUEUE: gst::ClockTime = gst::ClockTime::from_mseconds(200);
+/// As much as a session's own queue holds.
 const MAX_ENCODED_QUEUE: gst::ClockTime = gst::ClockTime::from_mseconds(500);
 
 #[cfg(test)]

@@ -2,7 +2,9 @@
 //! From whatever raw media comes in to what an encoder takes: which elements, and which caps between them.
 //!
 //! The choice is pure; making the elements is left to `chain`. Video becomes 4:2:0 with 8 bits and square pixels,
-//! because that is what every browser decodes: an encoder given 4:4:4 would encode 4:4:4.
+//! because that is what every browser decodes: an encoder given 4:4:4 would encode 4:4:4. Owns the tables. Lowering
+//! size and frame rate for a bitrate is `mitigation`'s. Memory other than the CPU's stays where it is as far as the
+//! installed elements allow: copying frames out of a GPU is what hardware encoders are there to avoid.
 
 use crate::codec::{Codec, MediaKind};
 
@@ -28,6 +30,7 @@ pub(super) fn video_converter(
     }
 }
 
+/// `nvvideoconvert` comes with DeepStream, `nvvidconv` with JetPack itself.
 fn jetson(has: impl Fn(&str) -> bool) -> &'static [&'static str] {
     if has("nvvideoconvert") {
         &["queue", "nvvideoconvert"]
@@ -111,6 +114,7 @@ fn audio_filter(codec: Codec) -> gst::Caps {
         .collect()
 }
 
+/// The size is left as it comes in, but for an odd pixel.
 fn video_filter(input: &gst::CapsRef, formats: &[&str]) -> gst::Caps {
     let mut caps = gst::Caps::builder("video/x-raw")
         .any_features()

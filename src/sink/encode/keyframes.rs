@@ -10,10 +10,14 @@ use std::time::{Duration, Instant};
 /// Requests to one encoder.
 #[derive(Debug)]
 pub(super) struct KeyFrames {
+    /// Key frames that may be asked for at once.
     tokens: u32,
     refilled: Instant,
+    /// When the encoder was told, while no key frame has come.
     asked: Option<Instant>,
+    /// A request that no token was left for.
     waiting: bool,
+    /// The time a key frame was asked for at, while none has come.
     planned: Option<gst::ClockTime>,
 }
 

@@ -2,7 +2,8 @@
 //! Size and frame rate that suit a bitrate, as caps for the filter before the encoder.
 //!
 //! The thresholds and their hysteresis are `congestion::mitigate`; an application may choose caps of its own instead.
-//! What is in effect is read from what comes in and what leaves, so that caps which change nothing report nothing.
+//! What is in effect is read from what comes in and what leaves, so that caps which change nothing report nothing. Pure
+//! but for the clock; called by `lifecycle` under the branch's lock, on the worker.
 
 use std::sync::LazyLock;
 use std::time::Instant;
@@ -82,6 +83,7 @@ const fn modes(allowed: Mitigation) -> Modes {
     }
 }
 
+/// The input as the ladder sees it; a frame rate of 0 is a varying one and cannot be lowered.
 fn picture(input: &gst_video::VideoInfo) -> Picture {
     let positive = |fraction: gst::Fraction| {
         let (num, den) = (

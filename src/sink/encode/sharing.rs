@@ -2,9 +2,10 @@
 //! Who shares an encoder, and at which bitrate: a pure function of what each consumer's controller allows.
 //!
 //! Consumers whose targets are close share one branch, which runs at the lowest target among them. One whose target
-//! falls leaves for a slower branch at once; one that could do better elsewhere goes only after that has been so for
-//! a while. A branch stays with those whose targets are nearest to the rate it runs at, so that neither a falling
-//! nor a rising consumer makes the others move.
+//! falls leaves for a slower branch at once; one that could do better elsewhere goes only after that has been so for a
+//! while. A branch stays with those whose targets are nearest to the rate it runs at, so that neither a falling nor a
+//! rising consumer makes the others move. Putting a plan into effect is `grouping`'s; the worker calls this at every
+//! change of a target and once a second.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -50,6 +51,7 @@ pub(super) struct Group {
 /// Remembers for how long members could have done better elsewhere; everything else comes in by argument.
 #[derive(Debug, Default)]
 pub(super) struct Sharing {
+    /// Since when the ideal grouping has a member elsewhere.
     better_since: BTreeMap<MemberId, Instant>,
 }
 
@@ -129,6 +131,7 @@ fn partition(rule: Rule, members: &[Member]) -> Vec<Vec<Member>> {
     }
 }
 
+/// Each group reaches down from its highest member, for that one loses most by sharing.
 fn by_closeness(sorted: Vec<Member>) -> Vec<Vec<Member>> {
     let mut groups: Vec<Vec<Member>> = Vec::new();
     for member in sorted {
@@ -210,6 +213,7 @@ fn distance(a: Bitrate, b: Bitrate) -> f64 {
     }
 }
 
+/// Patience may keep a branch in use that the limit has no room for; then there is none.
 fn fits(rule: Rule, placed: &[(Member, Slot)]) -> bool {
     match rule {
         Rule::ByTarget(most) => collect(placed).len() <= most.max(1),

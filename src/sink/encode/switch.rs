@@ -55,9 +55,12 @@ enum State<P> {
 
 #[derive(Debug)]
 struct Move<P> {
+    /// The branch that is forwarded until the cut.
     from: BranchId,
+    /// The one that is to take over.
     to: BranchId,
     phase: Phase,
+    /// Attempts that came to nothing; each asks for less.
     attempt: u32,
     /// Latest frame of the old branch.
     latest: gst::ClockTime,
@@ -197,6 +200,7 @@ impl<P> Switch<P> {
         }
     }
 
+    /// The old branch is gone: nothing is left to be before the cut, so the new one takes over as soon as it can.
     fn leave_old(&mut self, to: BranchId) -> Vec<Effect<P>> {
         let State::Moving(mut moving) = std::mem::replace(&mut self.state, State::Joining(to)) else {
             return Vec::new();
@@ -216,6 +220,7 @@ impl<P> Switch<P> {
         effects
     }
 
+    /// The new branch is gone before it took over: what was held of the old one is late, but not lost.
     fn stay_on_old(&mut self, from: BranchId) -> Vec<Effect<P>> {
         match std::mem::replace(&mut self.state, State::Steady(from)) {
             State::Moving(mut moving) => {
@@ -263,6 +268,7 @@ impl<P> Move<P> {
         }
     }
 
+    /// Forwards what is before the date asked for and holds the rest, for a bounded time.
     fn old_frame(&mut self, frame: Frame<P>) -> Vec<Effect<P>> {
         self.latest = self.latest.max(frame.time);
         match self.phase {
@@ -280,6 +286,7 @@ impl<P> Move<P> {
         }
     }
 
+    /// Nothing of the new branch is of use before a key frame; from that on its frames wait for the old one to end.
     fn new_frame(&mut self, frame: Frame<P>) -> Vec<Effect<P>> {
         match self.phase {
             Phase::Warming => self.ask(frame.time),
@@ -298,6 +305,7 @@ impl<P> Move<P> {
         }
     }
 
+    /// First by date, then at once but still for a cut, and at last without one.
     fn ask(&mut self, new_time: gst::ClockTime) -> Vec<Effect<P>> {
         let latest = self.latest.max(new_time);
         let (from, at) = match self.attempt {
@@ -312,6 +320,7 @@ impl<P> Move<P> {
         vec![Effect::AskKey(self.to, at)]
     }
 
+    /// The date is fixed: held frames before it go out, those after it will come from the new branch.
     fn cut(&mut self, key: Frame<P>) -> Vec<Effect<P>> {
         let at = key.time;
         self.phase = Phase::Cut(at);
@@ -329,6 +338,7 @@ impl<P> Move<P> {
         effects
     }
 
+    /// The key frame did not come in time: a consumer is not made to wait longer for a clean cut.
     fn try_again(&mut self) -> Vec<Effect<P>> {
         self.attempt += 1;
         self.phase = Phase::Warming;
@@ -342,6 +352,7 @@ impl<P> Move<P> {
             .collect()
     }
 
+    /// The new branch takes over with what it has delivered so far.
     fn finish(&mut self) -> Vec<Effect<P>> {
         let mut effects: Vec<_> = self
             .queued

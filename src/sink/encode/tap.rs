@@ -2,7 +2,9 @@
 //! One consumer's end of the fan-out: what its switch lets through goes into its appsrc.
 //!
 //! Frames arrive on the streaming threads of up to two branches. The lock covers the decision only; whoever finds
-//! nobody pushing pushes what is in the outbox, so that order is kept without holding a lock while pushing.
+//! nobody pushing pushes what is in the outbox, so that order is kept without holding a lock while pushing. Owns the
+//! appsrc's set-up and the outbox; when to change branches is `switch`'s to decide. A tap reports to the worker by its
+//! queue, so it never waits for anybody but its own appsrc, which does not block.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::Sender;
@@ -31,10 +33,13 @@ pub(super) struct Tap {
 
 struct Inner {
     switch: Switch<gst::Sample>,
+    /// Of the branches that feed it or will, at most two.
     sources: Vec<(BranchId, Arc<KeySource>)>,
     outbox: VecDeque<Parcel>,
+    /// Whether some thread is emptying the outbox.
     is_pushing: bool,
     is_closed: bool,
+    /// Taken off when the tap is closed: the appsrc may live on in its session.
     request_probe: Option<gst::PadProbeId>,
 }
 
@@ -208,6 +213,7 @@ impl Tap {
         }
     }
 
+    /// One thread at a time comes here; what others put in meanwhile is pushed by it.
     fn empty_outbox(&self) {
         loop {
             let next = self.lock().next_parcel();

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! From the segment of one pipeline to the running time that all pipelines share.
 //!
-//! Encoders shift timestamps (`x264enc` by a thousand hours) and say so in their segment; an appsrc in another
-//! pipeline has a segment of its own. So timestamps are rewritten once, before fan-out, on a buffer that shares its
-//! memory with the original.
+//! Encoders shift timestamps (`x264enc` by a thousand hours) and say so in their segment; an appsrc in another pipeline
+//! has a segment of its own. So timestamps are rewritten once, before fan-out, on a buffer that shares its memory with
+//! the original. Pure; called on streaming threads, once for a sample on its way in and once on its way out.
 
 /// The sample with running times for timestamps and no segment, and its own running time. `None` when it has no
 /// buffer or lies outside of its segment. A buffer without timestamps stays so and counts as `last`.

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The one thread of a pool: takes commands in order, and looks after regrouping when time has passed.
 //!
-//! Making and stopping pipelines blocks, and calls the application's signal handlers; here it blocks nobody else,
-//! and commands never overlap.
+//! Making and stopping pipelines blocks, and calls the application's signal handlers; here it blocks nobody else, and
+//! commands never overlap. Owns the order only: what a command does is `registry`'s. Senders never wait, so that
+//! streaming threads may tell it anything; changes of targets are merged before they come here.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender};
@@ -81,6 +82,7 @@ pub(super) fn run(shared: Arc<Shared>, commands: &Receiver<Command>, sender: Sen
     }
 }
 
+/// One command. Nothing in it may fail: what goes wrong is reported to whom it concerns.
 fn perform(registry: &mut Registry, command: Command) {
     match command {
         Command::Attach(request, reply) => {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Which caps a stream takes, and which changes of them running consumers survive.
 //!
-//! Pure: caps in, verdict out.
+//! Pure: caps in, verdict out. Acting on the verdict is `events`' and `stream`'s. A change is accepted where every
+//! encoder and every receiver follows it in-band; anything else would need a new offer, which a consumer cannot be made
+//! to wait for.
 
 use std::str::FromStr;
 
@@ -89,6 +91,7 @@ fn comparable(caps: &gst::Caps) -> Option<gst::Structure> {
     stripped.structure(0).map(|structure| structure.to_owned())
 }
 
+/// Fields are compared as text, so that a value of any type counts; what is named in `may_change` does not.
 fn compare(old: &gst::StructureRef, new: &gst::StructureRef, may_change: &[&str]) -> Change {
     let names = old.iter().chain(new.iter()).map(|(name, _)| name.as_str());
     for name in names {

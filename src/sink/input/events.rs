@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Events of input pads: caps going down, requests of consumers going up, metadata told to consumers.
 //!
-//! Downstream ones come on the streaming thread, upstream ones from data channels and the application.
+//! Downstream ones come on the streaming thread, upstream ones from data channels and the application. Owns what an
+//! event of the pad means for the rest of the sink. No lock is held while events are pushed or sessions told.
 
 use std::sync::Arc;
 

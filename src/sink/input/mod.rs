@@ -2,7 +2,8 @@
 //! One input stream per request pad: what arrives is paced by the clock and handed to the encoders.
 //!
 //! Owns the chain `ghost pad → clocksync → appsink`, the stream's caps and its events. Chain and event functions run on
-//! the streaming thread and take only the stream's own lock, never one that negotiation holds.
+//! the streaming thread and take only the stream's own lock, never one that negotiation holds. What becomes of buffers
+//! is `encode`'s, who may watch them `session`'s.
 
 mod caps;
 mod events;

@@ -2,6 +2,8 @@
 //! One stream: its pad, its two elements, its caps.
 //!
 //! The streaming thread calls the appsink's callbacks; start, stop and dismantling come from the application's thread.
+//! Owns the stream's lock, which covers two values and is held to copy them. Buffers go to the pool (`encode`), events
+//! are handled in `events`, and which caps may come is judged in `caps`.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -21,6 +23,7 @@ pub(in crate::sink) struct InputStream {
     id: StreamId,
     kind: MediaKind,
     pad: WebRTCSinkPad,
+    /// `clocksync`, which holds a buffer until its time, and the appsink behind it.
     elements: [gst::Element; 2],
     flow: Arc<Mutex<Flow>>,
 }
@@ -167,6 +170,7 @@ fn connect(sink: &BaseWebRTCSink, id: &StreamId, elements: &[gst::Element; 2], f
     }
 }
 
+/// A stream without a pool, before PAUSED or after, drops what comes.
 fn callbacks(
     sink: glib::WeakRef<BaseWebRTCSink>,
     id: StreamId,

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! RTP caps at their two ends: as they stand in a description, and as they bind a payloader.
 //!
-//! Pure: caps in, caps out.
+//! Pure: caps in, caps out. Which codec and number, is `select`'s to choose; clock lines follow RFC 7273, feedback RFC
+//! 4585, RFC 5104 and draft-holmer-rmcat-transport-wide-cc-extensions-01.
 
 use super::select::Agreement;
 use crate::codec::MediaKind;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Whose turn it is: one offer at a time, and changes that come meanwhile are not forgotten.
 //!
-//! Pure. The sink offers; a peer's offer is taken only as the very first description of a session.
+//! Pure. The sink offers; a peer's offer is taken only as the very first description of a session. Which descriptions
+//! are made and set is `session`'s affair. JSEP's own states (RFC 8829, section 3.2) are webrtcbin's; these are about
+//! offers of ours only, and know of restarts that webrtcbin does not see.
 
 use gst_webrtc::WebRTCSDPType;
 
@@ -9,6 +11,7 @@ use gst_webrtc::WebRTCSDPType;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::sink) struct Turns {
     turn: Turn,
+    /// Streams came or went since the offer that is out.
     is_outdated: bool,
 }
 

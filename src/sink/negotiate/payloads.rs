@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The codecs a stream can leave as, in the order they are offered.
 //!
-//! Finding out runs encoders, so it is done when a stream's caps are known and not when somebody wants to watch.
+//! Finding out runs encoders, so it is done when a stream's caps are known and not when somebody wants to watch. Owns
+//! which codecs are tried and their order; trying is `discovery`'s, which remembers what it found. Blocks, so it runs
+//! on the runtime's blocking threads, with one thread more for each codec while they are asked.
 
 use std::sync::Arc;
 

@@ -2,7 +2,9 @@
 //! A consumer's congestion controller: made with its webrtcbin, fed with its reports, its estimates applied.
 //!
 //! The estimator sits in webrtcbin's send path and calls back from the thread that received a report. What it leaves
-//! for pictures is the estimate without audio, retransmissions, redundancy, headers and what still waits to leave.
+//! for pictures is the estimate without audio, retransmissions, redundancy, headers and what still waits to leave. Owns
+//! the way of an estimate from the element `bwe` to `apply`, and how much redundancy it is to contain. Estimating
+//! itself is the crate `congestion`'s.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -24,14 +26,18 @@ use crate::stats::ConnectionStats;
 /// The controller of one consumer.
 pub(in crate::sink) struct Control {
     estimator: BandwidthEstimator,
+    /// Zero of the times that the choice of redundancy is given.
     origin: Instant,
     /// Plain data; nothing is called with it held.
     state: Mutex<State>,
 }
 
 struct State {
+    /// How much redundancy is worth its bits.
     fec: FecPolicy,
+    /// For how many encoders the estimator's limits are.
     encoders: u32,
+    /// What was last spread, and when.
     applied: Option<(Bitrate, Instant)>,
 }
 
@@ -83,6 +89,7 @@ impl Control {
         }
     }
 
+    /// Receiver reports serve the estimator where transport-wide feedback does not come; loss decides on redundancy.
     fn on_stats(&self, session: &Session, stats: &ConnectionStats) {
         let rtt = stats
             .round_trip_time
@@ -113,6 +120,7 @@ impl Control {
         }
     }
 
+    /// What is left for pictures: everything else that goes over the same path is taken off first.
     fn media(&self, snapshot: &Snapshot) -> Bitrate {
         let budget = Budget {
             estimate: snapshot.estimate.target,

@@ -3,6 +3,7 @@
 //!
 //! Owns when a session is late, silent or lost, and what follows. It has no clock and touches nothing: facts and the
 //! time go in, actions come out. Descriptions and candidates are none of its business, only that they were exchanged.
+//! Run by `driver` on the session's task, which carries the actions out; facts come from `pipeline`'s callbacks.
 
 use std::time::{Duration, Instant};
 
@@ -111,6 +112,7 @@ pub(crate) enum Action {
 #[derive(Debug)]
 pub(crate) struct Machine {
     state: State,
+    /// Kept for the text of an end; deadlines are in the states.
     timeout: Option<Duration>,
 }
 
@@ -252,6 +254,7 @@ impl Machine {
         }
     }
 
+    /// Nothing goes to a peer whose certificate was not checked, however well its transport works.
     fn connect_if_complete(&mut self, now: Instant) -> Option<Action> {
         let State::Connecting {
             progress:
@@ -290,6 +293,8 @@ impl Machine {
         action
     }
 
+    /// Anything heard means that the path is back. Until then attempts are made at intervals, for as long as the peer's
+    /// own consent would last.
     fn judge_recovery(
         &mut self,
         now: Instant,
@@ -322,6 +327,7 @@ impl Machine {
         is_due.then_some(Action::Recover)
     }
 
+    /// The text says which step was waited for, which is where a user has to look.
     fn late(&mut self, what: &str) -> Option<Action> {
         let seconds = self.timeout.unwrap_or_default().as_secs_f32();
         self.end(SessionEndReason::Timeout, &format!("{what} within {seconds} s"))

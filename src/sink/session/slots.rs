@@ -2,7 +2,8 @@
 //! Which stream has which media section: webrtcbin's sink pads and what is offered on them.
 //!
 //! A section once made stays for the session's life (RFC 8829, section 5.2.2); a stream that left leaves it inactive.
-//! Called on a thread that may block.
+//! Called on a thread that may block. Owns indices, pads and transceivers; which streams there are is `offering`'s and
+//! `answering`'s, and what caps say `negotiate/describe`'s.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -168,6 +169,7 @@ pub(super) fn transceiver(pad: &gst::Pad) -> WebRTCRTPTransceiver {
     pad.property("transceiver")
 }
 
+/// The pad's name chooses the section; the transceiver is set up before webrtcbin describes it for the first time.
 fn request(
     webrtcbin: &gst::Element,
     media_index: u32,

@@ -56,6 +56,7 @@ pub(crate) enum Action {
 /// The life of one session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Machine {
+    /// Copied from settings and signaller when the session began.
     limits: Limits,
     state: State,
 }
@@ -73,6 +74,7 @@ enum State {
         ice_failed: bool,
     },
     Connected {
+        /// When the peer was heard last, or the connection began.
         quiet_since: Instant,
     },
     Recovering {

@@ -4,6 +4,8 @@
 //! Callbacks come on webrtcbin's and on streaming threads and only enqueue, each with the number of the webrtcbin that
 //! made it: what comes late from one that was replaced is recognised. Media is held at webrtcbin's pads until the
 //! session's thread has looked at it, which it does only after the peer's certificate was found to be the right one.
+//! Owns the bin and its callbacks; which stream media is for is `packet`'s and `streams`' to say, what a report means
+//! `task`'s.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -212,6 +214,7 @@ impl Report {
     }
 }
 
+/// By the name that webrtcbin gives it.
 fn rtpbin(webrtcbin: &gst::Element) -> Option<gst::Element> {
     webrtcbin.dynamic_cast_ref::<gst::Bin>()?.by_name("rtpbin")
 }

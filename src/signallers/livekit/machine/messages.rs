@@ -2,7 +2,8 @@
 //! What each message of the server means, on a connection that is up.
 //!
 //! A message that does not fit the role or the moment is reported as an oddity and otherwise ignored: the server may be
-//! newer than this client, and only its silence or its word ends a participation.
+//! newer than this client, and only its silence or its word ends a participation. Part of the machine, pure: tracks are
+//! `publisher`'s and `subscriber`'s, the connection itself `link`'s.
 
 use std::time::Instant;
 

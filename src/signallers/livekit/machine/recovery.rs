@@ -2,7 +2,8 @@
 //! How long and how often a lost server is looked for.
 //!
 //! The first attempt is made at once; the pauses after it begin and end where those of LiveKit's own clients do
-//! (`DefaultReconnectPolicy` of client-sdk-js: from 300 ms to 7 s).
+//! (`DefaultReconnectPolicy` of client-sdk-js: from 300 ms to 7 s). Pure: the seed comes from outside. What is done at
+//! each attempt is `link`'s to say.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,9 @@ use crate::net::backoff::Backoff;
 /// One search for a lost server, or none.
 #[derive(Debug)]
 pub(super) struct Recovery {
+    /// From the property `reconnect-timeout`; `None` looks for ever.
     budget: Option<Duration>,
+    /// When the loss was noticed; the budget counts from there.
     since: Option<Instant>,
     attempts: usize,
     backoff: Backoff,
