@@ -2,7 +2,9 @@
 //! Packets in, packets out at their time: the pacer, the controller and the history of one session together.
 //!
 //! A plain value driven with times, without threads and pads. Padding and retransmissions share an SSRC, so the
-//! sequence numbers of that SSRC are given out here.
+//! sequence numbers of that SSRC are given out here. Owns how the parts of the crate `congestion` work on one session;
+//! locks, threads and events are `imp`'s and `flow`'s. It is polled under the lock by the pad's task and fed under it
+//! by everybody else.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -77,18 +79,23 @@ pub(super) enum Next {
 pub(super) struct Engine {
     pacer: Pacer<Packet>,
     controller: Box<dyn Controller>,
+    /// Joins reports with what was sent; counts as the RTP session does.
     history: SentHistory,
     streams: Streams,
     /// The header padding is made from, of the last packet of a stream with retransmissions.
     template: Option<(Vec<u8>, Repair)>,
     /// The next sequence number by SSRC of retransmissions.
     next_sequence: BTreeMap<u32, u16>,
+    /// Retransmissions that are on their way already.
     repeats: Repeats,
     everything: Meter,
     retransmissions: Meter,
     audio: Meter,
+    /// When time last passed for the controller.
     ticked: Option<Timestamp>,
+    /// When anything last left.
     sent: Option<Timestamp>,
+    /// Whether transport-wide feedback ever came; receiver reports have to do until then.
     has_feedback: bool,
 }
 
@@ -241,10 +248,12 @@ impl Engine {
         Some(now + TICK)
     }
 
+    /// The pacer follows every change of the estimate at once.
     fn apply(&mut self, now: Timestamp) {
         self.pacer.set_rate(now, self.controller.estimate().target);
     }
 
+    /// Counts a packet as sent now: its way on is downstream's, which does not wait.
     fn send(&mut self, now: Timestamp, packet: Packet, probe: Option<ProbeId>) -> gst::Buffer {
         let Packet {
             mut buffer,
@@ -294,6 +303,7 @@ impl Engine {
         sequence
     }
 
+    /// Only a header with room for a transport-wide number makes padding that feedback tells of.
     fn remember_header(&mut self, buffer: &gst::Buffer, header: &Header) {
         let Some(repair) = self.streams.repair_of(header.ssrc).filter(|_| header.has_twcc) else {
             return;
@@ -312,6 +322,7 @@ impl Engine {
         self.template = Some((template, repair));
     }
 
+    /// `None` before any packet of a stream with retransmissions has shown a header.
     fn pad(&mut self, now: Timestamp, size: DataSize, probe: ProbeId) -> Option<gst::Buffer> {
         let (_, repair) = self.template.as_ref()?;
         let sequence = self.take_sequence(repair.ssrc, FIRST_SEQUENCE);
@@ -358,6 +369,7 @@ impl Meter {
     }
 }
 
+/// Estimates are of what the network carries, so packets count with what is put around them.
 fn wire_size(bytes: usize) -> DataSize {
     DataSize::from_bytes((bytes + OVERHEAD) as u64)
 }

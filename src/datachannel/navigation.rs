@@ -2,7 +2,9 @@
 //! Navigation events as JSON, as the consumer's page or `webrtcsrc` sends them, and as GStreamer's structures.
 //!
 //! Pure codecs both ways: the sink reads, the source writes. Coordinates are pixels of the received picture; the wire
-//! is `{"mid":"video0","event":"MouseMove","x":1.0,"y":2.0,"modifier_state":""}`.
+//! is `{"mid":"video0","event":"MouseMove","x":1.0,"y":2.0,"modifier_state":""}`. Which stream an event is for, and
+//! whether it is believed, is decided in `sink/channels`; the names are those of GStreamer's GstNavigation, in the
+//! spelling that pages have always sent.
 
 use gst::glib;
 use gst::prelude::*;
@@ -132,6 +134,7 @@ impl NavigationEvent {
 }
 
 impl EventKind {
+    /// Field names are those that `GstNavigation` parses, so elements upstream read the event like any other.
     fn write(&self, structure: &mut gst::StructureRef) -> Result<(), MessageError> {
         structure.set("event", self.name());
         match self {
@@ -179,6 +182,7 @@ impl EventKind {
         Ok(())
     }
 
+    /// An event that lacks one of its fields is none.
     fn read(structure: &gst::StructureRef) -> Option<Self> {
         let (x, y) = (number(structure, "pointer_x"), number(structure, "pointer_y"));
         let button = structure.get::<i32>("button").ok();
@@ -291,6 +295,7 @@ fn modifiers(state: &str) -> Result<glib::SendValue, MessageError> {
     Ok(flags.to_send_value())
 }
 
+/// The set flags, in the form that `modifiers` reads.
 fn nicks(value: &glib::SendValue) -> Option<String> {
     let (_, flags) = glib::FlagsValue::from_value(value)?;
     // The class also names no flag at all, and all of them together.

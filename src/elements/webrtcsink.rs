@@ -159,6 +159,7 @@ mod imp {
             Some(self.settings().host.clone())
         }
 
+        /// NULL and an empty text stand for the default: a server without a host cannot be meant.
         fn set_host(&self, host: Option<String>) {
             self.settings().host = non_empty(host).unwrap_or_else(|| Settings::HOST.to_owned());
         }
@@ -209,6 +210,7 @@ mod imp {
             Ok(())
         }
 
+        /// Taken out of the lock before it is stopped, which takes its time.
         fn stop_server(&self) {
             let server = self.server().take();
             if let Some(server) = server {

@@ -6,6 +6,9 @@
 //! gst-launch-1.0 playbin3 uri="gstwebrtc://127.0.0.1:8443?peer-id=ID"
 //! gst-launch-1.0 webrtcsrc connect-to-first-producer=true ! video/x-h264 ! h264parse ! matroskamux ! filesink location=a.mkv
 //! ```
+//!
+//! The first two lines play the same: the element is the handler of `gstwebrtc://` and `gstwebrtcs://`, whose form is
+//! `source/uri`'s. Receiving is the base class's, finding the producer the signaller's.
 
 use std::sync::LazyLock;
 
@@ -55,6 +58,7 @@ mod imp {
     }
 
     impl WebRTCSrc {
+        /// The default signaller, unless the application gave the element another one.
         fn signaller(&self) -> Option<Signaller> {
             let signaller = self.obj().property::<Option<glib::Object>>("signaller");
             signaller.and_downcast()

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Whether the certificate a peer presents in DTLS is the one its description promised (RFC 8122, RFC 8827 section 6.5).
 //!
-//! GStreamer 1.22's webrtcbin does not check: an answer with a made-up fingerprint gets media. [`watch`] gives a verdict
-//! a few milliseconds before SRTP keys exist; sessions let nothing in or out until it is [`Verdict::Matches`].
+//! GStreamer 1.22's webrtcbin does not check: an answer with a made-up fingerprint gets media. [`watch`] gives a
+//! verdict a few milliseconds before SRTP keys exist; sessions let nothing in or out until it is [`Verdict::Matches`].
+//! Owns the judgement alone; what a verdict does to a session is decided by the machines of sink and source.
 
 use std::sync::Arc;
 
@@ -53,6 +54,7 @@ pub(crate) fn watch(webrtcbin: &gst::Element, on_verdict: impl Fn(Verdict) + Sen
     bin.connect_deep_element_added(move |_, _, element| watch_decoder(element, &weak, &on_verdict));
 }
 
+/// A DTLS decoder shows the peer's certificate in a property before it hands out keys.
 fn watch_decoder(
     element: &gst::Element,
     webrtcbin: &glib::WeakRef<gst::Element>,
@@ -76,6 +78,7 @@ fn watch_decoder(
     });
 }
 
+/// The description that is set counts, not one that is on its way.
 fn judge(pem: &str, remote: Option<&WebRTCSessionDescription>) -> Verdict {
     match remote {
         Some(remote) => verdict(pem, &promised(remote.sdp())),

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Makes the process's DTLS certificate before anybody waits for it.
 //!
-//! All webrtcbins of a process present one certificate, made when the first DTLS element appears; that takes 140 to
-//! 520 ms (measured). Done early and off-thread, the first offer costs 30 ms instead.
+//! All webrtcbins of a process present one certificate, made when the first DTLS element appears; that takes 140 to 520
+//! ms (measured). Done early and off-thread, the first offer costs 30 ms instead. Elements call `start` on the way to
+//! PAUSED and `finish` on the way to NULL; both may be called by any number of them.
 
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,6 +29,7 @@ pub(crate) fn finish() {
     }
 }
 
+/// Whoever comes second waits here for the first.
 fn make_certificate() {
     MAKING.call_once(|| {
         // Whoever needs DTLS reports a missing plugin; here it only means that nothing gets faster.

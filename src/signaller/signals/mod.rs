@@ -181,6 +181,7 @@ fn verb(
         .build()
 }
 
+/// The class handler is the last one, so that it speaks only where no application does.
 fn first_handler_decides(
     _: &glib::subclass::SignalInvocationHint,
     _: glib::Value,

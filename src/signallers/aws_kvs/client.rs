@@ -2,7 +2,9 @@
 //! Keeps the connection to the channel and carries out what the machine decides.
 //!
 //! One task from start to stop. A connection that the service wants to move, or that comes of age, is replaced while it
-//! still stands; one that is lost is made again with backoff. Viewers keep their media throughout.
+//! still stands; one that is lost is made again with backoff. Viewers keep their media throughout. Owns time and the
+//! connection; what messages mean is `machine`'s, the control plane `channel`'s, and whether a failure is worth another
+//! try `failure`'s. Reports are made on the task, with no lock held.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -117,6 +119,7 @@ enum Next {
 }
 
 impl Worker {
+    /// One stretch of work after another, until one of them is the last.
     async fn run(mut self) {
         let mut next = Next::Connect(None);
         loop {
@@ -128,6 +131,8 @@ impl Worker {
         }
     }
 
+    /// The former connection is closed only once the new one stands or has failed, so that viewers find a master all
+    /// the time.
     async fn connection(&mut self, former: Option<WebSocket>) -> Next {
         let options = self.options.clone();
         let opened = tokio::select! {
@@ -181,6 +186,7 @@ impl Worker {
         }
     }
 
+    /// A standing connection, until it is lost, comes of age or the element stops.
     async fn talk(&mut self, channel: &Channel, mut socket: WebSocket) -> Next {
         let born = tokio::time::Instant::now();
         let mut last_sent = born;
@@ -254,6 +260,7 @@ impl Worker {
         Step::Go
     }
 
+    /// Viewers that are connected keep the credentials they have; the new ones are for those to come.
     async fn refresh(&mut self, channel: &Channel) {
         match timeout(REFRESH_TIMEOUT, channel.ice_servers()).await {
             Ok(Ok(servers)) => self.take_servers(servers, channel),
@@ -280,6 +287,7 @@ enum Step {
     Stop,
 }
 
+/// Everything that has to be known before a viewer may come, with an address signed at the last moment.
 async fn open(options: &Options) -> Result<(Channel, IceServers, WebSocket), ChannelError> {
     let channel = options.access.open().await?;
     let servers = channel.ice_servers().await?;
@@ -293,6 +301,7 @@ async fn open(options: &Options) -> Result<(Channel, IceServers, WebSocket), Cha
     Ok((channel, servers, socket))
 }
 
+/// A TLS set-up or a handshake that fails is for the user to mend; a service that does not answer may do so later.
 fn refused(error: ConnectError) -> ChannelError {
     let text = error.to_string();
     match error {

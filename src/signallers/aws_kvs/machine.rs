@@ -2,7 +2,8 @@
 //! The master's side of a signalling channel: who watches, what to send, when to reconnect. Pure.
 //!
 //! A session is a viewer; its id is the viewer's client id. Connections come and go (the service ends each after an
-//! hour at most), sessions stay. A viewer that sends nonsense harms nobody but itself.
+//! hour at most), sessions stay. A viewer that sends nonsense harms nobody but itself. Owns who is watching. When
+//! messages may leave is `pace`'s to say, how they read `protocol`'s; sockets and time are `client`'s.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -62,6 +63,7 @@ pub(super) struct Machine {
     pace: Pace,
     /// Which viewer an answer was for, by correlation id; candidates may be lost.
     answers: VecDeque<(String, String)>,
+    /// Ids by which the service reports what it could not deliver.
     next_correlation: u64,
 }
 
@@ -150,6 +152,7 @@ impl Machine {
         actions
     }
 
+    /// Messages of one viewer may overtake each other in the service, so candidates wait a while for their offer.
     fn remote_candidate(&mut self, now: Instant, viewer: String, candidate: Candidate) -> Vec<Action> {
         if self.viewers.contains_key(&viewer) {
             return passed_on(&viewer, candidate).into_iter().collect();
@@ -199,6 +202,7 @@ impl Machine {
         }
     }
 
+    /// Kept by correlation id, as a lost answer is the one loss that ends a session.
     fn answer(&mut self, viewer: String, sdp: &str, mids: Vec<String>) -> Vec<Action> {
         let Some(known) = self.viewers.get_mut(&viewer) else {
             return Vec::new();
@@ -217,6 +221,7 @@ impl Machine {
         })
     }
 
+    /// Browsers want the mid as well as the index.
     fn local_candidate(&mut self, viewer: String, candidate: &str, index: u32) -> Vec<Action> {
         let Some(known) = self.viewers.get(&viewer) else {
             return Vec::new();

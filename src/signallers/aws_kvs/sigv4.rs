@@ -66,6 +66,7 @@ pub(super) fn presigned(
     Url::parse(&signed).map_err(|_| bad_endpoint())
 }
 
+/// What the service checks: method, host and query, under the name of the service and the region.
 fn signature(
     unsigned: &str,
     authority: &str,
@@ -100,6 +101,7 @@ fn signature(
         .collect())
 }
 
+/// Percent-encoded by hand: the form encoding of URL libraries writes a space as `+`, which is signed otherwise.
 fn written(query: &[(&str, String)]) -> String {
     let pairs = query
         .iter()

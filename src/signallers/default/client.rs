@@ -2,7 +2,8 @@
 //! Keeps the connection to the signalling server and carries out what the machine decides.
 //!
 //! One task per started signaller. Verbs of the element come through one queue, so messages leave in the order they
-//! were made. Reports are made on the task, with no lock held.
+//! were made. Reports are made on the task, with no lock held. What messages mean is `machine`'s to say, TLS and the
+//! handshake are `net/websocket`'s, the waits `net/backoff`'s.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -97,7 +98,9 @@ struct Worker {
     machine: Machine,
     host: Arc<dyn Host>,
     verbs: mpsc::Receiver<Verb>,
+    /// Begins anew with each welcome, not with each connection: a server that closes right after accepting is not well.
     backoff: Backoff,
+    /// When the machine wants to hear of `Input::Retry`.
     retry_at: Option<Instant>,
 }
 
@@ -108,6 +111,7 @@ enum Next {
 }
 
 impl Worker {
+    /// Connects as long as the machine wants to.
     async fn run(mut self) {
         while let Next::Reconnect = self.connection().await {
             if let Next::End = self.pause().await {
@@ -207,6 +211,7 @@ impl Worker {
         }
     }
 
+    /// What is no message of the protocol is reported and survived: a newer server may say more than this client knows.
     async fn text(&mut self, text: &str, socket: &mut WebSocket) -> Option<Next> {
         match serde_json::from_str::<OutgoingMessage>(text) {
             Ok(message) => {
@@ -222,6 +227,7 @@ impl Worker {
         }
     }
 
+    /// Finds a server that is gone without a word; any message of it is a sign of life.
     async fn ping(&mut self, last_heard: Instant, socket: &mut WebSocket) -> Option<Next> {
         if last_heard.elapsed() > 3 * PING_INTERVAL {
             return self
@@ -242,6 +248,7 @@ impl Worker {
         Some(self.perform(actions, None).await.unwrap_or(Next::Reconnect))
     }
 
+    /// Carries actions out in order, up to the one that ends this connection.
     async fn perform(&mut self, actions: Vec<Action>, mut socket: Option<&mut WebSocket>) -> Option<Next> {
         let mut next = None;
         for action in actions {

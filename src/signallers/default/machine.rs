@@ -2,7 +2,9 @@
 //! What the default signaller says and reports, as values (docs/protocol.md). Pure.
 //!
 //! The client feeds connections, messages and the element's verbs in as [`Input`]s and carries the [`Action`]s out in
-//! order. A lost connection is made again; sessions known before stay known, since their media goes on without us.
+//! order. A lost connection is made again; sessions known before stay known, since their media goes on without us. Owns
+//! which server answers mean an end and which only a warning, and what is asked for after a reconnection. Time, sockets
+//! and the waits between attempts are `client`'s; descriptions and candidates pass through as texts.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -115,12 +117,14 @@ pub(super) enum Target {
 #[derive(Debug)]
 pub(super) struct Machine {
     role: WebRTCSignallerRole,
+    /// Only a consumer has one.
     target: Target,
     link: Link,
     /// Whether a connection ever stood: the first one failing is an error, later ones are tried again.
     was_welcomed: bool,
     /// Producers announced to the application, with their metadata.
     producers: BTreeMap<String, Value>,
+    /// Of which the server or the element has not said that they are over.
     sessions: HashSet<String>,
     /// Whether a session with the target was asked for and not yet granted.
     is_asking: bool,
@@ -171,6 +175,7 @@ impl Machine {
         }
     }
 
+    /// Nothing else may be said before the server's welcome gives this client its id.
     fn connected(&mut self, meta: Option<Value>) -> Vec<Action> {
         self.link = Link::Greeting { meta };
         // The version can only be chosen by a connection's first message; older servers ignore it.
@@ -179,6 +184,8 @@ impl Machine {
         })]
     }
 
+    /// A first connection that fails is a wrong address more often than a server that is away: the user is told at
+    /// once.
     fn connect_failed(&mut self, reason: String) -> Vec<Action> {
         self.link = Link::Down;
         if self.was_welcomed {
@@ -187,6 +194,7 @@ impl Machine {
         vec![error(reason), Action::GiveUp]
     }
 
+    /// Sessions stay: media needs no server, and peers may find each other's end by themselves.
     fn lost(&mut self, reason: &str) -> Vec<Action> {
         let was_greeted = std::mem::replace(&mut self.link, Link::Down) == Link::Up;
         self.is_asking = false;
@@ -239,6 +247,7 @@ impl Machine {
         }
     }
 
+    /// The id is new with each connection, so everything the server should know of this client is said again.
     fn welcome(&mut self, peer_id: String) -> Vec<Action> {
         let meta = match std::mem::replace(&mut self.link, Link::Up) {
             Link::Greeting { meta } => meta,
@@ -267,6 +276,7 @@ impl Machine {
         actions
     }
 
+    /// A consumer that knows whom it wants needs no role; one that takes the first has to hear who comes.
     fn roles(&self) -> Vec<PeerRole> {
         match (self.role, &self.target) {
             (WebRTCSignallerRole::Producer, _) => vec![PeerRole::Producer],
@@ -291,6 +301,7 @@ impl Machine {
         }))]
     }
 
+    /// A status without the role of a producer takes back what was announced of the same peer.
     fn peer_status(&mut self, status: PeerStatus) -> Vec<Action> {
         let Some(id) = status.peer_id else {
             return vec![warning(
@@ -306,6 +317,7 @@ impl Machine {
         }
     }
 
+    /// Announced once, whether it comes by the list or by its status; the two may cross.
     fn producer_present(&mut self, id: String, meta: Value, is_new: bool) -> Vec<Action> {
         if self.producers.contains_key(&id) || self.producers.len() >= MAX_PRODUCERS {
             return Vec::new();
@@ -341,6 +353,7 @@ impl Machine {
         vec![Action::Report(Report::SessionStarted { session_id, peer_id })]
     }
 
+    /// A consumer wants this producer's media. A client that does not produce says so at once, and not by silence.
     fn session_requested(
         &mut self,
         session_id: String,
@@ -412,6 +425,7 @@ impl Machine {
         }
     }
 
+    /// A message for the peer of a session, which the server relays unopened.
     fn send(&mut self, session_id: String, message: PeerMessageInner) -> Vec<Action> {
         // The server forgot the session together with the connection.
         if self.link != Link::Up {

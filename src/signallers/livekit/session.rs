@@ -2,7 +2,9 @@
 //! What happens between start and stop: the client, and its reports turned into signals, properties and settings of the
 //! session's webrtcbin.
 //!
-//! Reports come on the client's task, webrtcbins on whatever thread makes them.
+//! Reports come on the client's task, webrtcbins on whatever thread makes them. Owns what the application sees of a
+//! participation. What the server's messages mean is `machine`'s, the socket `client`'s; the lock of the session is let
+//! go before signals are emitted or properties notified.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -37,12 +39,15 @@ pub(super) struct Session {
     participants: BTreeMap<String, proto::ParticipantInfo>,
     /// Track ids by the mid of the m-line they come on.
     tracks: BTreeMap<String, String>,
+    /// As the server gave them last; for the next webrtcbin.
     ice_servers: Vec<proto::IceServer>,
+    /// Whether the server wants media by relays only.
     relay_only: bool,
     /// Of the session at hand.
     webrtcbin: glib::WeakRef<gst::Element>,
     reliable: Option<WebRTCDataChannel>,
     lossy: Option<WebRTCDataChannel>,
+    /// Of our own tracks.
     muted: MutedPads,
 }
 

@@ -4,7 +4,8 @@
 //! The *local* answer goes to webrtcbin, the *wire* answer to the peer. They differ where an m-line is switched off:
 //! webrtcbin keeps receiving (see `lines`), the peer is told the truth. The bundle of webrtcbin begins with a media
 //! m-line even where the peer's begins with data channels: 1.22 attributes SSRCs it does not know to the m-line of the
-//! bundle's transport and fails without a stream there.
+//! bundle's transport and fails without a stream there. What is chosen comes from `lines` and `select`, transport
+//! parameters from webrtcbin's own descriptions.
 
 use std::fmt::Write;
 
@@ -212,6 +213,7 @@ fn bundled(theirs: &Description, lines: &[Line], reader: Reader) -> Vec<String> 
         .collect()
 }
 
+/// In a bundle one m-line may say it for all.
 fn anywhere(theirs: &Description, index: usize, name: &str) -> String {
     theirs
         .inherited(index, name)
@@ -258,6 +260,7 @@ impl Text {
         }
     }
 
+    /// A refused m-line still lists a format, as SDP has no m-line without (RFC 8866, section 5.14).
     fn media_line(&mut self, kind: &str, accepted: bool, line: &Line, offered: Option<&String>) {
         let port = if accepted { 9 } else { 0 };
         let rest = match line {
@@ -276,6 +279,7 @@ impl Text {
         self.attribute("setup", Some(&side.setup));
     }
 
+    /// Port 5000 where the peer names none: it is what everybody uses.
     fn application(&mut self, theirs: &Description, index: usize) {
         let port = theirs.media[index]
             .attributes

@@ -261,6 +261,7 @@ impl Attributes {
     }
 }
 
+/// Session id and version are texts here: they are compared and repeated, never counted with.
 fn read_origin(line: &str, value: &str) -> Result<(String, String), DescriptionError> {
     let mut words = value.split(' ').skip(1);
     match (words.next(), words.next()) {
@@ -269,6 +270,7 @@ fn read_origin(line: &str, value: &str) -> Result<(String, String), DescriptionE
     }
 }
 
+/// A number of ports, as in `49170/2`, is left out: WebRTC has one.
 fn read_media(line: &str, value: &str) -> Result<Media, DescriptionError> {
     let mut words = value.split_whitespace();
     let mut next = || words.next().ok_or_else(|| unreadable(line, "m-line"));

@@ -3,7 +3,8 @@
 //!
 //! An m-line keeps its place for the life of a connection (RFC 8829, section 5.2.2). One that was accepted once stays
 //! active for webrtcbin even when the peer switches it off, because 1.22 cannot take it back into use; only what is
-//! sent to the peer says so.
+//! sent to the peer says so. Which codec an m-line gets is asked of the caller; writing both descriptions down is
+//! `describe`'s.
 
 use super::describe::Proposal;
 use super::description::{Description, Format, Media};
@@ -125,6 +126,7 @@ pub(crate) fn check(previous: Option<&Description>, next: &Description) -> Resul
     check_transport(next)
 }
 
+/// Found here with a name, where webrtcbin would fail later and without one.
 fn check_transport(next: &Description) -> Result<(), LinesError> {
     let carries = |name| (0..next.media.len()).any(|index| next.inherited(index, name).is_some());
     if next.media.is_empty() {
@@ -233,6 +235,7 @@ fn disentangle(lines: &mut [Line]) {
     }
 }
 
+/// An m-line that was never accepted may still be: the peer can offer something else in its place.
 fn plan_new(
     index: usize,
     media: &Media,
@@ -257,6 +260,7 @@ fn plan_new(
     }
 }
 
+/// An m-line that webrtcbin has keeps what was chosen, whatever the peer does with it meanwhile.
 fn plan_known(
     index: usize,
     media: &Media,

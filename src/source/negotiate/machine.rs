@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! What a description that arrives means for the connection: the order of offers and answers (RFC 8829, section 4.1.8).
 //!
-//! Pure. Descriptions are handled one at a time by the session's task, so an answer being made is never seen from
-//! here. This side yields when both offer at once.
+//! Pure. Descriptions are handled one at a time by the session's task, so an answer being made is never seen from here.
+//! This side yields when both offer at once. Carrying a step out is `session/answer`'s; what is chosen, `lines`' and
+//! `select`'s.
 
 use super::description::Description;
 
@@ -83,6 +84,7 @@ impl Machine {
     }
 }
 
+/// Of the bundle's transport: another one means another ICE generation (RFC 8839, section 4.4.1.1.1).
 fn ufrag(description: &Description) -> String {
     let credentials = description.ice_credentials(description.bundle_index().unwrap_or_default());
     credentials.unwrap_or_default().0.to_owned()

@@ -40,6 +40,7 @@ pub(crate) struct Plan {
 pub(crate) struct Branch {
     bin: gst::Bin,
     elements: Vec<gst::Element>,
+    /// Without a target until a decoder knows its stream.
     exit: gst::GhostPad,
     form: Form,
     codec: Codec,
@@ -171,6 +172,7 @@ impl Drop for Branch {
     }
 }
 
+/// The place where a stalled downstream costs data, and where that is noticed.
 fn queue(plan: &Plan) -> Result<gst::Element, MissingElement> {
     let queue = make::element("queue", None, "to keep streams apart")?;
     queue.set_property_from_str("leaky", "downstream");
@@ -222,6 +224,7 @@ fn whole_pictures(codec: Codec) -> Option<gst::Caps> {
     Some(caps.build())
 }
 
+/// Looked at before it is added, as an element of the application's may be of any shape.
 fn checked_filter(filter: gst::Element) -> Result<gst::Element, BranchError> {
     let has_pads = ["sink", "src"]
         .into_iter()

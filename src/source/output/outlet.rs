@@ -117,9 +117,12 @@ mod imp {
         pub(super) sink_pad: gst::Pad,
         pub(super) src_pad: gst::Pad,
         pub(super) identity: OnceLock<Identity>,
+        /// Set by the session when an end of stream is its own.
         pub(super) is_ending: AtomicBool,
+        /// Whether downstream's refusal was told; new caps are a new chance.
         pub(super) is_refused: AtomicBool,
         pub(super) dropped: AtomicU64,
+        /// Spares the lock for all buffers but the one after a notice.
         pub(super) has_time_code: AtomicBool,
         /// Taken only when the flag above says that there is something.
         pub(super) time_code: Mutex<Option<TimeCode>>,
@@ -245,6 +248,7 @@ mod imp {
             Ok(gst::FlowSuccess::Ok)
         }
 
+        /// Asked once data passes again: a request while downstream stalls would be answered into the leak.
         fn ask_for_key_frame_after_leak(&self) {
             let Some(identity) = self.identity.get() else {
                 return;
@@ -283,6 +287,7 @@ mod imp {
             }
         }
 
+        /// Events of a branch reach downstream as those of one stream, whichever branch they come from.
         fn sink_event(&self, event: gst::Event) -> bool {
             match event.view() {
                 // Downstream knows already who this is; another branch behind the outlet does not change it.
@@ -310,6 +315,7 @@ mod imp {
             }
         }
 
+        /// Input of a user goes to the producer by the session's data channels, and upstream as ever.
         fn src_event(&self, event: gst::Event) -> bool {
             if matches!(
                 event.view(),
@@ -320,6 +326,8 @@ mod imp {
             gst::Pad::event_default(&self.src_pad, Some(&*self.obj()), event)
         }
 
+        /// While nothing feeds the outlet it answers itself, so that downstream can be linked and knows its latency
+        /// before media comes.
         fn src_query(&self, query: &mut gst::QueryRef) -> bool {
             let is_fed = self.sink_pad.is_linked();
             if let gst::QueryViewMut::Caps(caps) = query.view_mut()

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 //! One stream of the producer: webrtcbin's pad on one side, the element's on the other, a branch between them.
 //!
-//! While nothing can be done with its data (downstream is not linked, takes none of the forms, or its branch failed) the
-//! stream is drained: packets are dropped as they leave webrtcbin. Owned by the session's thread.
+//! While nothing can be done with its data (downstream is not linked, takes none of the forms, or its branch failed)
+//! the stream is drained: packets are dropped as they leave webrtcbin. Owned by the session's thread. Owns the link
+//! between both pads and the gate at webrtcbin's; which form is wanted is said by `form`, its elements are `branch`'s,
+//! identity and the end of stream `outlet`'s.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -27,8 +29,10 @@ pub(crate) struct Stream {
     pub(crate) codec: Codec,
     /// Shared with the outlet.
     pub(crate) leaked: Arc<AtomicBool>,
+    /// `None` until media comes, and again when the connection goes.
     input: Option<Input>,
     branch: Option<Branch>,
+    /// Branches made so far; names within the bin must differ while an old one is still taken apart.
     builds: u32,
 }
 
@@ -172,6 +176,7 @@ impl Stream {
         form
     }
 
+    /// Links webrtcbin's pad to the branch and lets go of what waits there.
     fn open(&mut self) {
         let Some(entry) = self.branch.as_ref().and_then(Branch::entry) else {
             return;

@@ -50,6 +50,7 @@ pub(super) trait Host: Send + 'static {
 #[derive(Clone, Debug)]
 pub(crate) struct Inbox {
     messages: mpsc::Sender<Message>,
+    /// Shared by all clones, so that no two requests have one number.
     next_reply: Arc<AtomicU64>,
     is_stopped: Arc<AtomicBool>,
 }
@@ -254,6 +255,7 @@ impl<H: Host> Actor<H> {
         }
     }
 
+    /// An element that cannot be asked has as good as ended the session.
     fn refused(&mut self, id: String, outcome: Result<(), EndReason>) {
         if let Err(reason) = outcome {
             let input = Input::Ended { id, reason };

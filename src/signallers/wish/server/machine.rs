@@ -139,6 +139,7 @@ impl Machine {
         }
     }
 
+    /// A client wants a session. It gets its answer when the element has described itself, not now.
     fn post(&mut self, now: Instant, reply: ReplyId, offer: Option<Offer>, names: Names) -> Vec<Action> {
         if let Some(actions) = offer.as_ref().and_then(|offer| self.repeated(reply, offer)) {
             return actions;
@@ -186,6 +187,7 @@ impl Machine {
         Some(vec![])
     }
 
+    /// One publisher is all that a source can take, which is a conflict; how many may play is a limit of this server.
     fn full(&self) -> Response {
         match self.policy.kind {
             Kind::Whip => response::later(
@@ -200,6 +202,7 @@ impl Machine {
         }
     }
 
+    /// The resource decides first, then the tag, then what the body says.
     fn patch(
         &mut self,
         reply: ReplyId,
@@ -247,6 +250,7 @@ impl Machine {
         sessions.map(|session| Action::End { id: session.id }).collect()
     }
 
+    /// The element renegotiates where the protocols cannot: such a description stays here.
     fn described(&mut self, now: Instant, id: String, sdp: String) -> Vec<Action> {
         let is_expected = |s: &&mut Session| s.id == id && matches!(s.state, State::Describing { .. });
         match self.sessions.values_mut().find(is_expected) {
@@ -269,6 +273,7 @@ impl Machine {
         self.reply_if_ready(now, id)
     }
 
+    /// Answers everybody who waits for this session, once its description is complete or has waited long enough.
     fn reply_if_ready(&mut self, now: Instant, id: &str) -> Vec<Action> {
         let Some((resource, session)) = self.sessions.iter_mut().find(|(_, s)| s.id == id) else {
             return vec![];
@@ -309,6 +314,7 @@ impl Machine {
             .collect()
     }
 
+    /// The session never was: who waits is told why, and the element to let go of it.
     fn refuse(
         &mut self,
         resource: &str,
@@ -328,6 +334,7 @@ impl Machine {
         actions
     }
 
+    /// The element ended a session, perhaps before there was an answer.
     fn ended(&mut self, id: &str, reason: &EndReason) -> Vec<Action> {
         let Some(resource) = self
             .sessions
@@ -362,6 +369,8 @@ impl Machine {
             .collect()
     }
 
+    /// What a deadline means depends on what was waited for: candidates, a description, or the answer to a
+    /// counter-offer.
     fn overdue(&mut self, now: Instant, resource: &str) -> Vec<Action> {
         let Some(session) = self.sessions.get_mut(resource) else {
             return vec![];

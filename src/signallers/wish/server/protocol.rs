@@ -162,6 +162,7 @@ impl Protocol {
         self.path(path).map_or("OPTIONS", |path| path.allowed())
     }
 
+    /// Two routes and nothing else; a trailing slash of the endpoint is tolerated, as URLs are typed by people.
     fn path<'a>(&self, path: &'a str) -> Option<Path<'a>> {
         let rest = path
             .strip_prefix('/')?
@@ -176,6 +177,7 @@ impl Protocol {
         }
     }
 
+    /// With counter-offers the body of a POST is of no use and stays unread.
     fn endpoint(&self, parts: &Parts, chosen: Option<&str>) -> Result<What, Box<Response>> {
         match parts.method {
             Method::POST => {
@@ -249,6 +251,7 @@ impl Protocol {
         response
     }
 
+    /// The types a session takes (RFC 5789, section 3.1); the second one is for answers to counter-offers.
     fn accept_patch(&self) -> &'static str {
         if self.makes_counter_offers {
             "application/trickle-ice-sdpfrag, application/sdp"
@@ -257,6 +260,7 @@ impl Protocol {
         }
     }
 
+    /// The scheme is written in any case (RFC 9110, section 11.1), the token is not.
     fn is_authorized(&self, headers: &HeaderMap) -> bool {
         let Some(token) = &self.token else {
             return true;
