@@ -2,7 +2,8 @@
 //! H.264 profiles and levels as descriptions carry them: `profile-level-id` of RFC 6184, section 8.1.
 //!
 //! Pure. A malformed identifier from a peer reads as "nothing known", never as an error: the stream then leaves as
-//! constrained baseline, which every browser decodes.
+//! constrained baseline, which every browser decodes. What follows for an encoder's caps is in `caps`; whether running
+//! consumers survive a change is decided in `sink/input`.
 
 /// Profiles that GStreamer names, from what the most decoders take to what the fewest do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -173,6 +174,7 @@ pub(crate) fn level_rank(word: &str) -> Option<usize> {
     LEVELS.iter().position(|(level, _)| *level == word)
 }
 
+/// Only levels of the table, so that what a peer says never reaches caps as it came.
 fn known_level(word: &str) -> Option<&'static str> {
     level_rank(word).map(|rank| LEVELS[rank].0)
 }

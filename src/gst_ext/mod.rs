@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Small extensions of the GStreamer bindings: elements by name, promises to await, properties' values, structures as JSON.
 //!
-//! Nothing here knows of sessions or signalling.
+//! Nothing here knows of sessions or signalling. What the bindings lack and more than one module needs goes here, one
+//! subject a file. Any thread.
 
 pub mod make;
 pub mod promise;

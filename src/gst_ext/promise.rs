@@ -121,6 +121,7 @@ fn pending() -> (gst::Promise, tokio::sync::oneshot::Receiver<Reply>) {
     (promise, reply)
 }
 
+/// webrtcbin puts refusals into the reply, and drops promises it cannot keep.
 async fn answered(
     action: &'static str,
     reply: tokio::sync::oneshot::Receiver<Reply>,
@@ -141,6 +142,7 @@ async fn answered(
     Ok(reply)
 }
 
+/// The two actions that make a description differ in name only.
 async fn created(
     webrtcbin: &gst::Element,
     action: &'static str,
@@ -157,6 +159,7 @@ async fn created(
         })
 }
 
+/// The two actions that set one likewise.
 async fn set(
     webrtcbin: &gst::Element,
     action: &'static str,

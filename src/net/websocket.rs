@@ -2,7 +2,9 @@
 //! Websocket connections of clients (RFC 6455), plain or over TLS.
 //!
 //! A websocket is closed by [`close`] only: the Sink trait's operation flushes a reply the library may already hold.
-//! The library's own `close(frame)` sends a Close message instead, which breaks a close the peer began.
+//! The library's own `close(frame)` sends a Close message instead, which breaks a close the peer began. What is said
+//! over them is the protocols' affair; whom to trust is decided in `tls`, when to try again by `backoff` and who asks
+//! it. Runs on the runtime.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -87,6 +89,7 @@ pub(crate) async fn close(mut socket: WebSocket) {
     let _ = tokio::time::timeout(PATIENCE, futures::SinkExt::<Message>::close(&mut socket)).await;
 }
 
+/// Each step has an error of its own, so that a user knows whether name, port, certificate or server is to blame.
 async fn connect_to(url: &Url, server: &str, options: &Options<'_>) -> Result<WebSocket, ConnectError> {
     let request = request(url, options)?;
     let stream = TcpStream::connect(server)
@@ -113,6 +116,7 @@ async fn connect_to(url: &Url, server: &str, options: &Options<'_>) -> Result<We
     Ok(socket)
 }
 
+/// TLS over the connection, checked against the host of the address.
 async fn encrypted(
     stream: TcpStream,
     url: &Url,
@@ -135,6 +139,7 @@ async fn encrypted(
         })
 }
 
+/// The upgrade request (RFC 6455, section 4.1) with the user's headers. Their values never reach an error.
 fn request(url: &Url, options: &Options<'_>) -> Result<Request, ConnectError> {
     let mut request = url
         .as_str()

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! RTP header extensions in descriptions (RFC 8285): which id stands for which URI.
 //!
-//! Owns finding and choosing ids. The extension objects themselves belong to the payloaders. Any thread.
+//! Owns finding and choosing ids. The extension objects themselves belong to the payloaders. Any thread. Which
+//! extensions are wanted is decided by sink, source and `bwe`, each for itself.
 
 use super::media::values;
 

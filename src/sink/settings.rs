@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! What the properties of a sink hold, with their defaults.
 //!
-//! A session copies all of it when it begins; what is read later than that says so in its property's blurb.
+//! A session copies all of it when it begins; what is read later than that says so in its property's blurb. Setters
+//! that have to check or convert are `imp`'s; the signaller is the one object among the values.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

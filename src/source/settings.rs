@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! What the properties of a source hold, with their defaults.
 //!
-//! A session copies all of it when it begins.
+//! A session copies all of it when it begins. Setters that have to check or convert are `imp`'s; nothing here looks at
+//! what is installed.
 
 use std::time::Duration;
 

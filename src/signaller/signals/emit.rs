@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Emitting the signals, one typed function each.
 //!
-//! What a peer says may hold anything; a text that cannot be a GObject string goes no further than here.
+//! What a peer says may hold anything; a text that cannot be a GObject string goes no further than here. What a signal
+//! means is said where it is declared, in `mod.rs`; what happens then is its handlers' affair, on the thread that emits
+//! and before the function returns. Callers hold no lock.
 
 use gst::glib::prelude::*;
 use gst_webrtc::WebRTCSessionDescription;

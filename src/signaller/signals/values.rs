@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Reading the values of an emission, by their place; the first is the emitter.
 //!
-//! `None` stands for a value that is missing, NULL or of another type: other languages may pass anything.
+//! `None` stands for a value that is missing, NULL or of another type: other languages may pass anything. Any thread;
+//! who gets `None` logs that the emission was not complete and ignores it.
 
 use gst::glib;
 use gst::glib::value::FromValue;

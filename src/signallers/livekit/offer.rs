@@ -2,7 +2,8 @@
 //! What a local offer says about the tracks it publishes, one entry per audio or video m-line (RFC 8866).
 //!
 //! The server pairs a track announced by `AddTrackRequest` with an m-line by the track id of its msid (RFC 8830), so
-//! the announcement has to repeat that id. Pure; unknown lines are skipped.
+//! the announcement has to repeat that id. Pure; unknown lines are skipped. The text is webrtcbin's own and has been
+//! parsed before; limits are there all the same, as an application may change it.
 
 /// One audio or video m-line of an offer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +70,7 @@ pub(super) fn without_full_intra_requests(sdp: &str) -> String {
     sdp.split_inclusive('\n').filter(|line| !is_fir(line)).collect()
 }
 
+/// `None` for an m-line of another kind, such as data channels; indices count those too.
 fn section(index: u32, lines: &[&str]) -> Option<Section> {
     let (first, attributes) = lines.split_first()?;
     let (kind, rest) = first.strip_prefix("m=")?.split_once(' ')?;

@@ -41,6 +41,7 @@ pub(crate) enum Flow {
 pub(crate) struct Description {
     session: Attributes,
     bundled: Vec<String>,
+    /// In the order of the text, refused ones included.
     sections: Vec<Section>,
 }
 
@@ -64,6 +65,7 @@ struct Attributes {
 }
 
 impl Section {
+    /// Port zero (RFC 3264, section 6), unless it is zero for the bundle's sake.
     fn is_rejected(&self) -> bool {
         self.line.split_ascii_whitespace().nth(1) == Some("0") && !self.is_bundle_only()
     }
@@ -188,6 +190,7 @@ impl Description {
         }
     }
 
+    /// An m-line has at least media, port, protocol and one format (RFC 8866, section 5.14).
     fn begin_section(&mut self, number: usize, value: &str) -> Result<(), DescriptionError> {
         if self.sections.len() == MAX_SECTIONS {
             return Err(unsupported(format!("more than {MAX_SECTIONS} media sections")));
@@ -223,6 +226,7 @@ impl Description {
         Ok(())
     }
 
+    /// What every description must be, offer or answer.
     fn check_structure(&self) -> Result<(), DescriptionError> {
         if self.sections.is_empty() {
             return Err(malformed("it has no media section"));
@@ -279,6 +283,7 @@ impl Description {
         Ok(())
     }
 
+    /// A publisher has to send and a player to receive; both ways is what browsers say by default.
     fn check_direction(&self, section: &Section, flow: Flow) -> Result<(), DescriptionError> {
         let direction = section
             .attributes

@@ -188,12 +188,14 @@ fn decoded(text: &str) -> String {
     percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
+/// Whether a port was given; webrtcbin wants one.
 fn has_port(authority: &str) -> bool {
     // The colons inside an IPv6 address stand before its closing bracket.
     let tail = authority.rsplit_once(']').map_or(authority, |(_, tail)| tail);
     tail.contains(':')
 }
 
+/// For errors and logs: a password that is part of an address is not shown.
 fn redacted(url: &str) -> Cow<'_, str> {
     match url.rsplit_once('@') {
         Some((_, host)) => Cow::Owned(format!("…@{host}")),

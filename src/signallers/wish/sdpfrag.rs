@@ -98,6 +98,7 @@ struct Builder {
 }
 
 impl Builder {
+    /// One line of the text; `number` is for the error.
     fn line(&mut self, number: usize, line: &str) -> Result<(), FragmentError> {
         let Some((kind, value)) = line.split_once('=').filter(|(kind, _)| kind.len() == 1) else {
             return Err(FragmentError::Line(number));
@@ -162,6 +163,7 @@ impl Builder {
             .expect("a section was pushed if there was none")
     }
 
+    /// What was read, if it is of any use.
     fn finish(mut self) -> Result<Fragment, FragmentError> {
         self.fragment.credentials = match (self.ufrag, self.pwd) {
             (Some(ufrag), Some(pwd)) => Some(Credentials { ufrag, pwd }),
@@ -223,6 +225,7 @@ pub(crate) fn is_candidate(text: &str) -> bool {
         && fields[6] == "typ"
 }
 
+/// All sections share one transport, so what later ones repeat is the same.
 fn keep_first(slot: &mut Option<String>, value: String) {
     slot.get_or_insert(value);
 }

@@ -78,6 +78,7 @@ pub(crate) enum DiscoveryError {
 pub(crate) struct Discovery {
     host: Arc<dyn DiscoveryHost>,
     catalogue: &'static Catalogue,
+    /// The lock covers finding the place of an answer; finding the answer out happens in that place, without it.
     answers: Arc<Mutex<HashMap<Question, Answer>>>,
 }
 
@@ -122,6 +123,7 @@ impl Discovery {
         found
     }
 
+    /// The place of an answer. Whoever holds one keeps it, also when the map is emptied meanwhile.
     fn slot(&self, question: &Question) -> Answer {
         let mut answers = self.lock();
         if answers.len() >= MAX_ANSWERS {
@@ -130,6 +132,7 @@ impl Discovery {
         answers.entry(question.clone()).or_default().clone()
     }
 
+    /// Tries encoders in the order in which branches will: the first that works says what the stream leaves as.
     fn find_out(&self, request: &DiscoveryRequest) -> Result<gst::Caps, DiscoveryError> {
         let codec = request.codec;
         let payloader = self
@@ -162,6 +165,7 @@ impl Discovery {
         })
     }
 
+    /// One trial; everything it makes is gone when this returns.
     fn try_one(
         &self,
         request: &DiscoveryRequest,

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! What a branch pool asks of the element it serves: clocks, settings, signals, and somewhere to report to.
 //!
-//! Called with no lock of the pool held; from the pool's worker thread unless a method says otherwise.
+//! Called with no lock of the pool held; from the pool's worker thread unless a method says otherwise. Kept apart as a
+//! trait so that the pool can be tested without the element; `sink/host` implements it.
 
 use congestion::units::Bitrate;
 

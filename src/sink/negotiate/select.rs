@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! What a peer's description means for each media section: accepted as which codec, declined, or nonsense.
 //!
-//! Pure: descriptions in, verdicts out. Nothing of what a peer writes is taken for granted.
+//! Pure: descriptions in, verdicts out. Nothing of what a peer writes is taken for granted. Called on the session's
+//! task; what follows from a verdict is done by `session/answering` and `session/linking`.
 
 use std::collections::BTreeSet;
 
@@ -129,6 +130,7 @@ pub(in crate::sink) fn has_data(sdp: &gst_sdp::SDPMessageRef) -> bool {
         .any(|media| media.media() == Some("application") && media.port() != 0)
 }
 
+/// What one section of an answer says. A section that is declined keeps its place and may be accepted later.
 fn verdict(
     offer: &gst_sdp::SDPMessageRef,
     answer: &gst_sdp::SDPMessageRef,

@@ -3,6 +3,7 @@
 //!
 //! Pure. A server whose join response names no rhythm gets no pings, and its silence is not judged. What follows from
 //! silence is `link`'s to decide. These pings are messages of LiveKit's protocol, apart from those of the websocket.
+//! The interval and the timeout are the server's to choose; without a timeout three intervals have to do.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,7 @@ pub(super) struct KeepAlive {
     rhythm: Option<(Duration, Duration)>,
     next_ping: Instant,
     last_heard: Instant,
-    /// Of the last ping that was answered; told to the server with the next one, which shows it in its metrics.
+    /// Of the last ping that was answered; told to the server with the next one.
     rtt: Duration,
 }
 

@@ -399,6 +399,7 @@ const JOIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// A participation that lasts as long as the server's negotiation check (`negotiationFailedTimeout`, 15 s) is sound.
 const STABLE: Duration = Duration::from_secs(15);
 
+/// What a server says that does not have an entrance, or a room.
 const NOT_FOUND: u16 = 404;
 
 /// More regions than any deployment names.

@@ -53,8 +53,10 @@ pub(super) struct Machine {
     token: Option<String>,
     /// Other servers, as named by the last one.
     servers: Vec<String>,
+    /// Begun anew with each participation.
     room: Room,
     session: Session,
+    /// Everything the machine wants done goes through here, in order.
     out: Outbox,
 }
 
@@ -222,6 +224,7 @@ impl Machine {
         }
     }
 
+    /// Goes to the one peer connection of this role.
     fn local_candidate(&mut self, candidate: Candidate) {
         match &mut self.session.half {
             Half::Publisher(publisher) => publisher.local_candidate(candidate, &mut self.out),
@@ -238,6 +241,7 @@ impl Machine {
         }
     }
 
+    /// Only a publisher has tracks to mute, and only those that the server has acknowledged.
     fn mute_track(&mut self, name: &str, muted: bool) {
         let is_known = match &mut self.session.half {
             Half::Publisher(publisher) => publisher.mute(name, muted, &mut self.out),

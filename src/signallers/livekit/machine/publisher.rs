@@ -21,10 +21,12 @@ pub(super) type Sources = Vec<(String, proto::TrackSource)>;
 pub(super) struct Publisher {
     /// How long the server may take to acknowledge a track.
     timeout: Duration,
+    /// What the user said that named tracks show.
     sources: Sources,
     stage: Stage,
     /// Description and number of the newest offer.
     offer: Option<(String, u32)>,
+    /// The server's last one, told again after a resume.
     answer: Option<proto::SessionDescription>,
     /// The newest offer's `a=mid` by m-line.
     mids: Vec<String>,

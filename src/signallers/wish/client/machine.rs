@@ -85,7 +85,9 @@ pub(super) struct Machine {
     state: State,
     /// Id of the session there is or was last.
     id: String,
+    /// Sessions made so far, for names that do not come again.
     sessions: u32,
+    /// Of requests; an outcome with another serial is of a request that was given up.
     next_serial: u64,
     /// Whether the session there is had media.
     was_connected: bool,
@@ -93,6 +95,7 @@ pub(super) struct Machine {
     attempt: u32,
     /// Since when a session that worked is missing.
     lost_since: Option<Instant>,
+    /// As announced last; the same ones again are no news.
     servers: Vec<IceServer>,
     /// Whether servers became known that the session was made without.
     has_new_servers: bool,
@@ -178,6 +181,7 @@ impl Machine {
         }))]
     }
 
+    /// Has the element describe itself; nothing is asked of the endpoint before.
     fn start_session(&mut self) -> Vec<Action> {
         let name = match self.policy.kind {
             Kind::Whip => "unique",
@@ -204,6 +208,7 @@ impl Machine {
         self.id.clone()
     }
 
+    /// In a running session a description can only mean an ICE restart.
     fn described(&mut self, now: Instant, sdp: String) -> Vec<Action> {
         match &mut self.state {
             State::Running(_) => self.in_running(now, |running, serial| running.described(now, sdp, serial)),
@@ -291,6 +296,7 @@ impl Machine {
         }
     }
 
+    /// A server without OPTIONS is no reason not to begin: the answer to the POST may bring servers as well.
     fn links_known(&mut self, outcome: Result<Response<Bytes>, FetchError>) -> Vec<Action> {
         let mut actions = match outcome {
             Ok(response) if response.status().is_success() => self.learn_servers(response.headers()),
@@ -304,6 +310,7 @@ impl Machine {
         actions
     }
 
+    /// Takes announced servers where the user wants them.
     fn learn_servers(&mut self, headers: &HeaderMap) -> Vec<Action> {
         let fields = headers
             .get_all(header::LINK)
@@ -342,12 +349,14 @@ impl Machine {
         vec![Action::Error(text.into())]
     }
 
+    /// From now on a lost session is worth replacing.
     fn connected(&mut self) -> Vec<Action> {
         self.was_connected = true;
         (self.lost_since, self.attempt) = (None, 0);
         vec![]
     }
 
+    /// What the network did may be mended by another session; what this side or the descriptions did may not.
     fn ended(&mut self, now: Instant, reason: EndReason) -> Vec<Action> {
         let mut actions = self.release();
         match reason.kind {
@@ -410,6 +419,7 @@ impl Machine {
         }
     }
 
+    /// Tells the server that the session is over; its answer is awaited only while stopping.
     fn delete(&mut self, session: Target) -> Action {
         let timeout = Some(DELETE_TIMEOUT);
         Action::Fetch(Box::new(Fetch {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The words between a client's machine and the world: what it is told, what it asks for, and how a server's answers are
 //! read (RFC 9725, section 4.2). Decides nothing. Pure; called from any thread.
+//! Secrets are not among these words: which request may carry them is a `Target`'s, adding them `actor`'s.
 
 use std::time::Duration;
 

@@ -31,8 +31,10 @@ pub(super) struct Session {
     pub(super) id: String,
     /// Tag of the ICE session there is.
     pub(super) etag: EntityTag,
+    /// Empty until the client has described itself, which with a counter-offer it does last.
     pub(super) remote: Remote,
     pub(super) local: Local,
+    /// Decides which requests make sense now.
     pub(super) state: State,
 }
 
@@ -176,6 +178,7 @@ impl Local {
         }
     }
 
+    /// With every candidate there is and the mark that none follows: a server has no way to send any later.
     fn whole(&self, sdp: &str) -> String {
         edit::with_rtcp_mux_only(&edit::with_candidates(sdp, &self.candidates, true))
     }
