@@ -108,10 +108,13 @@ impl<'a> Extension<'a> {
     }
 }
 
+/// The fixed header: version, flags, payload type, sequence number, timestamp and SSRC (RFC 3550, section 5.1).
 const FIXED_LENGTH: usize = 12;
 const VERSION: u8 = 2;
 const PADDING_BIT: u8 = 0x20;
 const EXTENSION_BIT: u8 = 0x10;
+/// Profiles of the two forms of header extensions (RFC 8285, sections 4.2 and 4.3); the low four bits of the second one
+/// are the application's.
 const ONE_BYTE: u16 = 0xbede;
 const TWO_BYTE: u16 = 0x1000;
 

@@ -24,6 +24,7 @@ pub(crate) fn configure(payloader: &gst::Element) {
 const ANY: &[(&str, &str)] = &[("mtu", "1200")];
 /// Receivers tell lost from skipped pictures by ids that do not wrap after two seconds.
 const VPX: &[(&str, &str)] = &[("picture-id-mode", "15-bit")];
+/// Units leave as they come, and parameter sets go before every key frame: a receiver may join at any of them.
 const H26X: &[(&str, &str)] = &[("aggregate-mode", "zero-latency"), ("config-interval", "-1")];
 
 #[cfg(test)]

@@ -84,6 +84,7 @@ pub(crate) async fn connect(url: &Url, options: &Options<'_>) -> Result<WebSocke
 
 /// Ends the connection with the closing handshake; a reply the library holds is flushed. Bounded in time.
 pub(crate) async fn close(mut socket: WebSocket) {
+    // A peer that answers does so within a round trip.
     const PATIENCE: Duration = Duration::from_secs(1);
     // Whether the peer still answers makes no difference to who leaves.
     let _ = tokio::time::timeout(PATIENCE, futures::SinkExt::<Message>::close(&mut socket)).await;

@@ -202,7 +202,7 @@ impl BaseWebRTCSink {
             .join(",")
     }
 
-    /// Names that nobody knows are kept: a later version may, and reading the property gives back what was set.
+    /// Names that nobody knows are kept: a later version may, and reading the property names them all.
     fn set_forward_metas(&self, metas: Option<String>) {
         let metas = metas.unwrap_or_default();
         let names = metas

@@ -57,11 +57,13 @@ impl Settings {
     pub(crate) const STUN_SERVER: &str = "stun://stun.l.google.com:19302";
     /// So low that it binds nobody who did not ask for it.
     pub(crate) const MIN_BITRATE: u32 = 1_000;
+    /// This one and the next are defaults that applications rely on (`tests/contract/face.json`).
     pub(crate) const MAX_BITRATE: u32 = 8_192_000;
     pub(crate) const START_BITRATE: u32 = 2_048_000;
     pub(crate) const WEB_SERVER_DIRECTORY: &str = "gstwebrtc-api/dist";
     /// With the slash that the URL's own text form has, so that a new object reads back what the class declares.
     pub(crate) const WEB_SERVER_HOST_ADDR: &str = "http://127.0.0.1:8080/";
+    /// The pacer bounds retransmission already.
     pub(crate) const RTX_PERCENTAGE: i32 = -1;
     /// One for good networks, one for the middle, one for the slow.
     pub(crate) const MAX_ENCODERS: u32 = 3;

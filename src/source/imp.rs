@@ -119,7 +119,7 @@ impl BaseWebRTCSrc {
         self.settings().audio_codecs = self.known_codecs(&names, MediaKind::Audio);
     }
 
-    /// Names the registry may know later or never: a launch line for another machine must not fail because of one.
+    /// Unknown names cost a warning and no more: a launch line for another version must not fail because of one.
     fn known_codecs(&self, names: &gst::Array, kind: MediaKind) -> Vec<crate::codec::Codec> {
         let (codecs, unknown) = settings::codecs(names, kind);
         for name in unknown {

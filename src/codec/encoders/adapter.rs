@@ -75,6 +75,7 @@ fn largest(pspec: &glib::ParamSpec) -> Option<u64> {
 /// In the order of how surely they mean the average bitrate.
 const RATE_PROPERTIES: [&str; 4] = ["target-bitrate", "bitrate", "target-kbps", "bit-rate"];
 
+/// How the blurbs of encoders write the unit, in lower case. Looked for first: `kbits/s` contains the words below.
 const KILOBIT_WORDS: [&str; 6] = ["kbit", "kbps", "kb/s", "kilobit", "kilo bit", "1000 bit"];
 
 const BIT_WORDS: [&str; 6] = [
@@ -103,6 +104,7 @@ const LOW_LATENCY: &[Setting] = &[
     ("keyframe-max-dist", "2560"),
 ];
 
+/// Times that follow from the count of samples: receivers take jitter in them for gaps.
 const AUDIO: &[Setting] = &[("perfect-timestamp", "true")];
 
 #[cfg(test)]

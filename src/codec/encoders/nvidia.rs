@@ -51,6 +51,7 @@ const JETSON_H26X: &[Setting] = &[
     ("control-rate", "constant_bitrate"),
 ];
 
+/// The same without what belongs to the headers of H.264 and H.265.
 const JETSON_VPX: &[Setting] = &[
     ("preset-level", "UltraFastPreset"),
     ("maxperf-enable", "true"),

@@ -264,6 +264,7 @@ fn turn_address(uri: &str, user: &str, password: &str) -> Option<String> {
 const FALLBACK_REGION: &str = "us-east-1";
 /// A control plane that doesn't answer within this is asked again.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// For one call with the SDK's own retries.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(20);
 
 #[cfg(test)]

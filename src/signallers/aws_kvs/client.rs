@@ -328,8 +328,11 @@ const CONNECTION_LIFE: Duration = Duration::from_secs(55 * 60);
 const DEFAULT_ICE_LIFETIME: Duration = Duration::from_secs(300);
 /// The service's quota on GetIceServerConfig is not to be spent on a server that says one second.
 const SHORTEST_ICE_LIFETIME: Duration = Duration::from_secs(5);
+/// As long as any other call of the control plane; messages of viewers wait meanwhile.
 const REFRESH_TIMEOUT: Duration = Duration::from_secs(20);
+/// A service that takes nothing for this long is lost.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Verbs waiting for a connection; candidates of many viewers at once fit.
 const QUEUE_LENGTH: usize = 4096;
 /// A stop must not hold up the element's state change, which has 5 s in all.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);

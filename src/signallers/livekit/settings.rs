@@ -88,6 +88,7 @@ impl Settings {
     pub(super) const WS_URL: &str = "ws://127.0.0.1:7880";
     pub(super) const PARTICIPANT_NAME: &str = "GStreamer";
     pub(super) const IDENTITY: &str = "gstreamer";
+    /// As long as LiveKit's own clients wait (`addTrack` of client-sdk-js).
     pub(super) const TIMEOUT: u32 = 10;
     /// About as long as LiveKit's own clients try (ten attempts, at most 7 s apart), rounded up.
     pub(super) const RECONNECT_TIMEOUT: u32 = 60;

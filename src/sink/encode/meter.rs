@@ -52,6 +52,7 @@ impl Meter {
     }
 }
 
+/// Long enough for a steady figure over pictures of different sizes, short enough to follow a change of the rate.
 const WINDOW: gst::ClockTime = gst::ClockTime::SECOND;
 /// More frames than any encoder makes in a second.
 const MAX_ENTRIES: usize = 1000;

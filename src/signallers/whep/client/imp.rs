@@ -20,6 +20,7 @@ use crate::{
 /// Property whose type the derive has no form for.
 const HEADERS: &str = "headers";
 
+/// Private data of the WHEP client.
 #[derive(Debug, glib::Properties)]
 #[properties(wrapper_type = super::WhepClientSignaller)]
 pub struct WhepClientSignaller {

@@ -21,6 +21,7 @@ use crate::{
     },
 };
 
+/// Private data of the WHEP server.
 #[derive(Debug, glib::Properties)]
 #[properties(wrapper_type = super::WhepServerSignaller)]
 pub struct WhepServerSignaller {

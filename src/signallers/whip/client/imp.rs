@@ -20,6 +20,7 @@ use crate::{
 /// Property whose type the derive has no form for.
 const HEADERS: &str = "headers";
 
+/// Private data of the WHIP client.
 #[derive(Debug, glib::Properties)]
 #[properties(wrapper_type = super::WhipClientSignaller)]
 pub struct WhipClientSignaller {

@@ -21,6 +21,7 @@ use crate::{
     },
 };
 
+/// Private data of the WHIP server.
 #[derive(Debug, glib::Properties)]
 #[properties(wrapper_type = super::WhipServerSignaller)]
 pub struct WhipServerSignaller {
