@@ -97,7 +97,7 @@ impl Task {
     }
 
     /// Answers an offer. webrtcbin's own answer serves for its transport parameters only; the text that is set and the
-    /// one that is sent are written here, and differ where webrtcbin needs to be told something else than the peer.
+    /// one that is sent come from `describe`, and differ where webrtcbin needs to be told something else than the peer.
     async fn answer(&mut self, theirs: Description, restarted: Option<Credentials>) -> Flow {
         if let Flow::Over(reason, by) = self.live(Input::Negotiating) {
             return Flow::Over(reason, by);
