@@ -149,11 +149,20 @@ fn reaction(
     Some(INTERVAL * (found + SECOND / 2) as u32)
 }
 
+/// An interval counts with the higher of the estimates at its ends.
 fn over_estimate(passed: &[Passed], samples: &[Sample]) -> f64 {
-    let seconds = passed.windows(SECOND).zip(samples.windows(SECOND));
-    let ratio = |(passed, samples): (&[Passed], &[Sample])| {
+    let estimates: Vec<f64> = samples
+        .windows(2)
+        .map(|ends| ends[0].estimate.max(ends[1].estimate) as f64)
+        .collect();
+    let seconds = passed
+        .get(1..)
+        .unwrap_or_default()
+        .windows(SECOND)
+        .zip(estimates.windows(SECOND));
+    let ratio = |(passed, estimates): (&[Passed], &[f64])| {
         let sent: f64 = passed.iter().map(|it| it.sent_bytes as f64 * 8.0).sum();
-        let estimate = samples.iter().map(|it| it.estimate as f64).sum::<f64>() / SECOND as f64;
+        let estimate = estimates.iter().sum::<f64>() / SECOND as f64;
         if estimate > 0.0 { sent / estimate } else { 0.0 }
     };
     seconds.map(ratio).fold(0.0, f64::max)

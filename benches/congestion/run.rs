@@ -13,9 +13,10 @@ use super::common::consumer::{Consumer, Options};
 use super::common::pipelines::Producer;
 use super::viewer::{Seen, Viewer};
 
-/// A moving 720p30 picture that is cheap to make and that VP8 fills to whatever it may.
-const PICTURE: &str = "videotestsrc is-live=true horizontal-speed=8 ! \
-    video/x-raw,format=I420,width=1280,height=720,framerate=30/1 ! sink.";
+/// A 720p30 picture of coloured clouds, cheap to make: VP8 fills any bitrate with it and skips no picture at 600 kbit/s
+/// (of moving bars it skips every second one).
+const PICTURE: &str = "videotestsrc is-live=true pattern=snow ! video/x-raw,width=16,height=8,framerate=30/1 ! \
+    videoscale ! video/x-raw,format=I420,width=1280,height=720 ! sink.";
 /// "Fills to 3 Mbit/s."
 const MOST: u32 = 3_000_000;
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -53,10 +54,13 @@ pub(crate) fn run(case: &Case) -> Result<Run> {
         sink.set_property("max-bitrate", MOST);
         sink.set_property("video-caps", gst::Caps::new_empty_simple(case.codec));
     });
-    // Connects without loss, so that the beginning is the same in every run.
-    let calm = Plan::clear(case.forward.delay);
+    // Connects without loss, so that the beginning is the same in every run; the schedule begins with the pictures.
+    let beginning = Plan {
+        loss_ratio: 0.0,
+        ..case.forward.clone()
+    };
     // The consumer's callbacks outlive this function's borrow of it.
-    let link: &'static Link = Box::leak(Box::new(Link::new(calm.clone(), calm)));
+    let link: &'static Link = Box::leak(Box::new(Link::new(beginning, case.backward.clone())));
     let watched = Watched::start(case, &producer, link)?;
     link.restart(case.forward.clone(), case.backward.clone());
     let began = Instant::now();

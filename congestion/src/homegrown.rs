@@ -151,6 +151,8 @@ impl Controller for Homegrown {
         Estimate {
             target: self.target(),
             loss_ratio: self.loss_ratio,
+            // Not told apart here.
+            own_loss_ratio: 0.0,
             rtt: self.rtt,
             acknowledged: self.window.measure().map(|measured| measured.received),
             usage: self.usage,

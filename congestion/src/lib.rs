@@ -170,6 +170,8 @@ pub struct Estimate {
     pub target: Bitrate,
     /// Share of packets lost lately, 0.0–1.0, smoothed.
     pub loss_ratio: f64,
+    /// Share that the link loses whatever is sent, 0.0–1.0: the least of the last seconds.
+    pub own_loss_ratio: f64,
     /// Round trip, once one was measured.
     pub rtt: Option<Duration>,
     /// What the receiver got lately, where there is transport-wide feedback.

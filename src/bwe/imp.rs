@@ -18,8 +18,9 @@ use gst::glib;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
 
-use super::engine::{Engine, Snapshot};
+use super::engine::Engine;
 use super::settings::Settings;
+use super::snapshot::Snapshot;
 use super::state::State;
 use super::streams::Streams;
 

@@ -5,19 +5,21 @@
 //! that it sees everything that leaves, and the session's `RTPTWCCPackets` events reach it. Private: it is made by
 //! [`BandwidthEstimator::new`], not by name. What to do with an estimate is left to `sink::rate`.
 //!
-//! `engine` decides with the `congestion` crate, `streams` knows what a description says of payload types, `packet`
-//! reads and writes RTP headers, `repeats` drops what was asked for twice, `feedback` translates what the session
-//! reports, `flow` lets packets pass, `imp` is the GObject shell over `settings` and `state`. Media arrives on its
-//! streaming thread and leaves on the source pad's task; reports come on the session's RTCP thread. The one lock is
-//! never held while anything is pushed or notified.
+//! `engine` decides with the `congestion` crate and counts with `meter`s, `snapshot` is what it shows, `streams` knows what
+//! a description says of payload types, `packet` reads and writes RTP headers, `repairs` knows which retransmissions are
+//! needed, `feedback` translates what the session reports, `flow` lets packets pass, `imp` is the GObject shell over
+//! `settings` and `state`. Media arrives on its streaming thread and leaves on the source pad's task; reports come on the
+//! session's RTCP thread. The one lock is never held while anything is pushed or notified.
 
 mod engine;
 mod feedback;
 mod flow;
 mod imp;
+mod meter;
 mod packet;
-mod repeats;
+mod repairs;
 mod settings;
+mod snapshot;
 mod state;
 mod streams;
 #[cfg(test)]
@@ -29,8 +31,8 @@ use gst::glib;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
 
-pub(crate) use engine::Snapshot;
 pub(crate) use feedback::parse_remb;
+pub(crate) use snapshot::Snapshot;
 pub(crate) use streams::Streams;
 
 glib::wrapper! {

@@ -20,6 +20,8 @@ pub(crate) struct Streams {
     repairs: BTreeMap<u32, Repair>,
     /// Id of the header extension that carries transport-wide sequence numbers.
     pub(super) twcc_id: Option<u8>,
+    /// Whether both ends know ULPFEC.
+    pub(super) has_fec: bool,
 }
 
 /// Where the retransmissions of a stream go.
@@ -39,6 +41,14 @@ impl Streams {
         streams
     }
 
+    /// Reads what was agreed on: the local description, whose redundancy is only worth something if the peer knows it.
+    pub(crate) fn negotiated(local: &gst_sdp::SDPMessageRef, remote: &gst_sdp::SDPMessageRef) -> Self {
+        Self {
+            has_fec: has_fec(local) && has_fec(remote),
+            ..Self::from_description(local)
+        }
+    }
+
     /// In which queue of the pacer a packet waits. Before anything is negotiated everything is video.
     pub(super) fn class(&self, payload_type: u8) -> Class {
         if self.audio.contains(&payload_type) {
@@ -53,6 +63,14 @@ impl Streams {
     /// Where the retransmissions of the stream `ssrc` go, if it has any.
     pub(super) fn repair_of(&self, ssrc: u32) -> Option<Repair> {
         self.repairs.get(&ssrc).copied()
+    }
+
+    /// The stream whose retransmissions have this SSRC.
+    pub(super) fn repaired_by(&self, ssrc: u32) -> Option<u32> {
+        let mut repairs = self.repairs.iter();
+        repairs
+            .find(|(_, repair)| repair.ssrc == ssrc)
+            .map(|(repaired, _)| *repaired)
     }
 
     fn add(&mut self, media: &gst_sdp::SDPMediaRef) {
@@ -82,6 +100,11 @@ impl Streams {
 fn attributes<'a>(media: &'a gst_sdp::SDPMediaRef, key: &'a str) -> impl Iterator<Item = &'a str> {
     let of_key = media.attributes().filter(move |attribute| attribute.key() == key);
     of_key.filter_map(|attribute| attribute.value())
+}
+
+fn has_fec(sdp: &gst_sdp::SDPMessageRef) -> bool {
+    let is_fec = |rtpmap: &str| rtpmap.to_ascii_lowercase().contains(" ulpfec/");
+    sdp.medias().any(|media| attributes(media, "rtpmap").any(is_fec))
 }
 
 /// The payload type of `97 rtx/90000`.
@@ -127,6 +150,20 @@ mod tests {
     }
 
     #[test]
+    fn redundancy_needs_both_ends() {
+        gst::init().expect("GStreamer initialises");
+        let description = |attribute: &str| {
+            let text =
+                format!("v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\nm=video 9 RTP 96\r\n{attribute}");
+            gst_sdp::SDPMessage::parse_buffer(text.as_bytes()).expect("it is valid")
+        };
+        let (with, without) = (description("a=rtpmap:99 ulpfec/90000\r\n"), description(""));
+        assert!(Streams::negotiated(&with, &with).has_fec);
+        assert!(!Streams::negotiated(&with, &without).has_fec);
+        assert!(!Streams::negotiated(&without, &with).has_fec);
+    }
+
+    #[test]
     fn padding_goes_where_retransmissions_go() {
         let streams = streams(BOTH);
         assert_eq!(
@@ -137,6 +174,10 @@ mod tests {
             })
         );
         assert_eq!(streams.repair_of(2000), None);
+        assert_eq!(
+            (streams.repaired_by(2000), streams.repaired_by(1000)),
+            (Some(1000), None)
+        );
     }
 
     #[test]

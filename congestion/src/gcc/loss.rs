@@ -158,6 +158,14 @@ impl LossBound {
         self.window.iter().map(|count| count.packets).sum()
     }
 
+    /// What the link loses whatever is sent, 0.0–1.0: a queue that overflows does so for less than [`OWN`].
+    pub(super) fn own_loss_ratio(&self, now: Timestamp) -> f64 {
+        let lately = self.past.iter().filter(|past| now - past.at <= OWN);
+        let is_told = self.past.front().is_some_and(|first| now - first.at >= OWN);
+        let least = lately.map(|past| past.loss_ratio).reduce(f64::min);
+        least.filter(|_| is_told).unwrap_or_default()
+    }
+
     fn least_of_past(&self) -> f64 {
         self.past
             .iter()
@@ -188,6 +196,9 @@ const WINDOW: Duration = Duration::from_secs(1);
 const MOST_COUNTS: usize = 1000;
 /// How long the least loss seen counts as the link's own: two probe intervals, so that growth is in between.
 const PAST: Duration = Duration::from_secs(10);
+/// How long loss must last to be the link's: after a drop of capacity a queue of 300 ms overflows for a second (simulation of
+/// RFC 8867, section 5.1).
+const OWN: Duration = Duration::from_secs(3);
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(500);
 /// Weight of a packet in the smoothed loss: it remembers some two hundred.
 const SMOOTHING_PER_PACKET: f64 = 0.005;
@@ -234,6 +245,23 @@ mod tests {
     #[test]
     fn no_loss_is_no_bound() {
         assert_eq!(run(&mut LossBound::default(), 0, 10_000, 0), None);
+    }
+
+    #[test]
+    fn only_loss_that_stays_is_the_links_own() {
+        let mut loss = LossBound::default();
+        let own = |loss: &LossBound, ms| loss.own_loss_ratio(Timestamp::from_millis(ms));
+        run(&mut loss, 0, 5000, 0);
+        run(&mut loss, 5000, 1500, 5);
+        assert_eq!(own(&loss, 6500), 0.0, "a queue that overflowed");
+        run(&mut loss, 6500, 5000, 20);
+        assert!(
+            (0.03..0.07).contains(&own(&loss, 11_500)),
+            "{}",
+            own(&loss, 11_500)
+        );
+        run(&mut loss, 11_500, 2000, 0);
+        assert_eq!(own(&loss, 13_500), 0.0, "it is over");
     }
 
     #[test]

@@ -55,6 +55,7 @@ pub struct Gcc {
     remb: Bitrate,
     rtt: Option<Duration>,
     reported_rtt: Option<Duration>,
+    own_loss_ratio: f64,
     fed_back: Option<Timestamp>,
     /// The acknowledged rate as of the last report.
     received: Option<Bitrate>,
@@ -81,6 +82,7 @@ impl Gcc {
             remb: Bitrate::MAX,
             rtt: None,
             reported_rtt: None,
+            own_loss_ratio: 0.0,
             fed_back: None,
             received: None,
             next_reported: 0,
@@ -173,6 +175,7 @@ impl Controller for Gcc {
         }
         self.fed_back = Some(now);
         self.loss.on_feedback(now, feedback);
+        self.own_loss_ratio = self.loss.own_loss_ratio(now);
         for (packet, arrived) in feedback.received() {
             self.on_arrival(now, packet, arrived);
         }
@@ -198,6 +201,7 @@ impl Controller for Gcc {
         Estimate {
             target: self.target(),
             loss_ratio: self.loss.loss_ratio(),
+            own_loss_ratio: self.own_loss_ratio,
             rtt: self.reported_rtt.or(self.rtt),
             acknowledged: self.received,
             usage: self.usage(),

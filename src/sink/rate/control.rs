@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use congestion::allocate::Budget;
 use congestion::fec::FecPolicy;
 use congestion::units::{Bitrate, DataSize, Timestamp};
-use congestion::{Algorithm, Limits, ReceiverReport};
+use congestion::{Algorithm, Estimate, Limits, ReceiverReport};
 use gst::prelude::*;
 use gst_webrtc::{WebRTCSessionDescription, WebRTCSignalingState};
 
@@ -99,12 +99,6 @@ impl Control {
             self.estimator
                 .on_receiver_report(&ReceiverReport { loss_ratio, rtt });
         }
-        let estimate = self.estimator.snapshot().estimate;
-        let now = Timestamp::ZERO + self.origin.elapsed();
-        let percentage = self.state().fec.update(now, estimate.loss_ratio, estimate.rtt);
-        for outlet in video(session) {
-            outlet.set_fec_percentage(percentage);
-        }
         self.apply(session);
     }
 
@@ -114,9 +108,31 @@ impl Control {
         if std::mem::replace(&mut self.state().encoders, encoders) != encoders {
             self.estimator.set_limits(limits(session.settings(), encoders));
         }
-        let media = self.media(&self.estimator.snapshot());
+        let snapshot = self.estimator.snapshot();
+        self.protect(session, &snapshot);
+        let media = self.media(&snapshot);
         if self.state().is_news(media, Instant::now()) {
             apply(session, media);
+        }
+    }
+
+    /// Adds as much redundancy as pays, if any was agreed on.
+    fn protect(&self, session: &Session, snapshot: &Snapshot) {
+        if !snapshot.has_fec {
+            return;
+        }
+        let now = Timestamp::ZERO + self.origin.elapsed();
+        let (before, percentage) = {
+            let policy = &mut self.state().fec;
+            let before = policy.percentage();
+            let Estimate { loss_ratio, rtt, .. } = snapshot.estimate;
+            (before, policy.update(now, loss_ratio, rtt))
+        };
+        // Streams come and go: one that came later is protected as well.
+        if before != percentage || percentage > 0 {
+            video(session)
+                .iter()
+                .for_each(|outlet| outlet.set_fec_percentage(percentage));
         }
     }
 
@@ -172,9 +188,10 @@ fn lend_to(webrtcbin: &gst::Element, estimator: &BandwidthEstimator) {
     webrtcbin.connect_notify(Some("signaling-state"), move |webrtcbin, _| {
         let is_stable =
             webrtcbin.property::<WebRTCSignalingState>("signaling-state") == WebRTCSignalingState::Stable;
-        let local = webrtcbin.property::<Option<WebRTCSessionDescription>>("local-description");
-        if let (true, Some(estimator), Some(local)) = (is_stable, weak.upgrade(), local) {
-            estimator.set_streams(Streams::from_description(local.sdp()));
+        let description = |name| webrtcbin.property::<Option<WebRTCSessionDescription>>(name);
+        let both = description("local-description").zip(description("remote-description"));
+        if let (true, Some(estimator), Some((local, remote))) = (is_stable, weak.upgrade(), both) {
+            estimator.set_streams(Streams::negotiated(local.sdp(), remote.sdp()));
         }
     });
 }
