@@ -9,6 +9,8 @@ use gst::glib;
 use gst::prelude::*;
 use serde_json::{Map, Value};
 
+use crate::gst_ext::names::{self, NameError};
+
 /// Name of structures made from JSON objects inside of other structures.
 const NESTED_NAME: &str = "webrtcsink-deserialized";
 
@@ -27,9 +29,12 @@ pub(crate) enum JsonError {
     /// Too many levels.
     #[error("field {0} is nested too deep")]
     TooDeep(String),
-    /// GStreamer has no way to hold this name or text.
-    #[error("{0:?} is no valid name or text")]
-    Name(String),
+    /// A name is not let in.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// GStreamer has no way to hold this text.
+    #[error("field {0} has a NUL in it")]
+    Text(String),
 }
 
 /// A structure called `name` with the fields of `object`.
@@ -41,14 +46,10 @@ pub(crate) fn to_structure(name: &str, object: &Map<String, Value>) -> Result<gs
 }
 
 fn structure(name: &str, object: &Map<String, Value>, depth: usize) -> Result<gst::Structure, JsonError> {
-    if !is_structure_name(name) {
-        return Err(JsonError::Name(name.to_owned()));
-    }
+    names::admit_structure(name)?;
     let mut structure = gst::Structure::new_empty(name);
     for (field, value) in object {
-        if field.contains('\0') {
-            return Err(JsonError::Name(field.clone()));
-        }
+        names::admit_field(field)?;
         structure.set_value(field.as_str(), convert(field, value, depth + 1)?);
     }
     Ok(structure)
@@ -62,7 +63,7 @@ fn convert(field: &str, value: &Value, depth: usize) -> Result<glib::SendValue, 
         Value::Null => Err(JsonError::Null(field.to_owned())),
         Value::Bool(flag) => Ok(flag.to_send_value()),
         Value::Number(number) => Ok(NumberKind::of(number).value(number)),
-        Value::String(text) if text.contains('\0') => Err(JsonError::Name(text.clone())),
+        Value::String(text) if text.contains('\0') => Err(JsonError::Text(field.to_owned())),
         Value::String(text) => Ok(text.to_send_value()),
         Value::Array(items) => array(field, items, depth),
         Value::Object(object) => Ok(structure(NESTED_NAME, object, depth)?.to_send_value()),
@@ -123,14 +124,6 @@ impl NumberKind {
     }
 }
 
-/// GStreamer refuses, with a crash in places, names that do not begin with a letter or hold other characters.
-fn is_structure_name(name: &str) -> bool {
-    name.starts_with(|c: char| c.is_ascii_alphabetic())
-        && name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "/-_.:+".contains(c))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,7 +181,8 @@ mod tests {
             (json!({"a": [1, null]}), JsonError::Mixed("a".into())),
             (json!({"a": [1, "x"]}), JsonError::Mixed("a".into())),
             (json!({"a": [[null]]}), JsonError::Null("a".into())),
-            (json!({"a": "x\0"}), JsonError::Name("x\0".into())),
+            (json!({"a": "x\0"}), JsonError::Text("a".into())),
+            (json!({"a\0": 1}), NameError::Invalid("a\0".into()).into()),
         ];
         for (value, error) in cases {
             assert_eq!(structure(value.clone()), Err(error), "{value}");
@@ -199,7 +193,8 @@ mod tests {
     fn bad_names_are_refused() {
         gst::init().expect("GStreamer initialises");
         for name in ["", "1", "a b", "a\0", "ä"] {
-            assert_eq!(to_structure(name, &Map::new()), Err(JsonError::Name(name.into())));
+            let refused = JsonError::Name(NameError::Invalid(name.into()));
+            assert_eq!(to_structure(name, &Map::new()), Err(refused));
         }
     }
 

@@ -9,6 +9,8 @@ use gst::glib;
 use gst::prelude::*;
 use serde_json::{Map, Number, Value};
 
+use super::names::{self, NameError};
+
 /// The name structures made from JSON objects get.
 pub const OBJECT_NAME: &str = "v";
 
@@ -82,16 +84,26 @@ fn number_to_json(value: &glib::Value) -> Option<Value> {
 
 fn object_to_structure(value: &Value, name: &str, depth: usize) -> Option<gst::Structure> {
     let object = value.as_object()?;
-    if depth > MAX_DEPTH || !is_structure_name(name) {
+    if depth > MAX_DEPTH || is_refused(names::admit_structure(name)) {
         return None;
     }
     let mut structure = gst::Structure::new_empty(name);
-    for (name, value) in object.iter().filter(|(name, _)| !name.contains('\0')) {
-        if let Some(value) = json_to_value(value, depth + 1) {
+    for (name, value) in object {
+        if let Some(value) = json_to_value(value, depth + 1)
+            && !is_refused(names::admit_field(name))
+        {
             structure.set_value(name.as_str(), value);
         }
     }
     Some(structure)
+}
+
+/// Says in the log which name of a peer's is left out.
+fn is_refused(admission: Result<(), NameError>) -> bool {
+    if let Err(error) = &admission {
+        gst::warning!(gst::CAT_RUST, "metadata is left out: {error}");
+    }
+    admission.is_err()
 }
 
 fn json_to_value(value: &Value, depth: usize) -> Option<glib::SendValue> {
@@ -156,14 +168,6 @@ fn number_to_value(number: &Number) -> Option<glib::SendValue> {
         return Some(integer.to_send_value());
     }
     number.as_f64().map(|float| float.to_send_value())
-}
-
-/// GStreamer aborts on a structure whose name does not begin with a letter or holds others than these.
-fn is_structure_name(name: &str) -> bool {
-    name.starts_with(|c: char| c.is_ascii_alphabetic())
-        && name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "/-_.:+".contains(c))
 }
 
 #[cfg(test)]
