@@ -15,8 +15,8 @@ use super::{MAX_MESSAGE_BYTES, MessageError, json};
 pub(crate) struct ControlRequest {
     /// Chosen by the consumer, repeated in the reply.
     pub(crate) id: u64,
-    /// `a=mid` of the stream meant; without one, every stream.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// `a=mid` of the stream meant; without one, every stream. Always written, as null too: receivers exist that ask
+    /// for the field.
     pub(crate) mid: Option<String>,
     /// What is asked for.
     pub(crate) request: Request,
@@ -219,7 +219,7 @@ mod tests {
     use super::*;
 
     const NAVIGATION: &str = r#"{"id":7,"mid":"video0","request":{"type":"navigationEvent","event":{"event":"MouseMove","x":1.0,"y":2.5,"modifier_state":""}}}"#;
-    const CUSTOM: &str = r#"{"id":8,"request":{"type":"customUpstreamEvent","structureName":"app/foo","structure":{"a":1,"c":[1,2.5],"d":{"x":"y"}}}}"#;
+    const CUSTOM: &str = r#"{"id":8,"mid":null,"request":{"type":"customUpstreamEvent","structureName":"app/foo","structure":{"a":1,"c":[1,2.5],"d":{"x":"y"}}}}"#;
 
     fn init() {
         gst::init().expect("GStreamer initialises");

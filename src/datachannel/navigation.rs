@@ -15,8 +15,8 @@ use super::{MAX_MESSAGE_BYTES, MessageError};
 /// An event, and the stream it is meant for; without one it is meant for every video stream.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct NavigationMessage {
-    /// `a=mid` of the stream.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// `a=mid` of the stream. Always written, as null too: receivers exist that ask for the field.
+    #[serde(default)]
     pub(crate) mid: Option<String>,
     /// What happened.
     #[serde(flatten)]
@@ -338,11 +338,11 @@ mod tests {
     /// One line of the wire per event.
     const WIRE: &[(&str, &str)] = &[
         (
-            r#"{"event":"KeyPress","key":"a","modifier_state":"shift-mask+control-mask"}"#,
+            r#"{"mid":null,"event":"KeyPress","key":"a","modifier_state":"shift-mask+control-mask"}"#,
             "key-press",
         ),
         (
-            r#"{"event":"KeyRelease","key":"Return","modifier_state":""}"#,
+            r#"{"mid":null,"event":"KeyRelease","key":"Return","modifier_state":""}"#,
             "key-release",
         ),
         (
@@ -350,37 +350,43 @@ mod tests {
             "mouse-move",
         ),
         (
-            r#"{"event":"MouseButtonPress","button":1,"x":1.0,"y":2.0,"modifier_state":""}"#,
+            r#"{"mid":null,"event":"MouseButtonPress","button":1,"x":1.0,"y":2.0,"modifier_state":""}"#,
             "mouse-button-press",
         ),
         (
-            r#"{"event":"MouseButtonRelease","button":1,"x":1.0,"y":2.0,"modifier_state":""}"#,
+            r#"{"mid":null,"event":"MouseButtonRelease","button":1,"x":1.0,"y":2.0,"modifier_state":""}"#,
             "mouse-button-release",
         ),
         (
-            r#"{"event":"MouseDoubleClick","button":1,"x":1.0,"y":2.0,"modifier_state":""}"#,
+            r#"{"mid":null,"event":"MouseDoubleClick","button":1,"x":1.0,"y":2.0,"modifier_state":""}"#,
             "mouse-double-click",
         ),
         (
-            r#"{"event":"MouseScroll","x":1.0,"y":2.0,"delta_x":0.0,"delta_y":-120.0,"modifier_state":""}"#,
+            r#"{"mid":null,"event":"MouseScroll","x":1.0,"y":2.0,"delta_x":0.0,"delta_y":-120.0,"modifier_state":""}"#,
             "mouse-scroll",
         ),
         (
-            r#"{"event":"TouchDown","identifier":3,"x":1.0,"y":2.0,"pressure":0.5,"modifier_state":""}"#,
+            r#"{"mid":null,"event":"TouchDown","identifier":3,"x":1.0,"y":2.0,"pressure":0.5,"modifier_state":""}"#,
             "touch-down",
         ),
         (
-            r#"{"event":"TouchMotion","identifier":3,"x":1.0,"y":2.0,"pressure":0.5,"modifier_state":""}"#,
+            r#"{"mid":null,"event":"TouchMotion","identifier":3,"x":1.0,"y":2.0,"pressure":0.5,"modifier_state":""}"#,
             "touch-motion",
         ),
         (
-            r#"{"event":"TouchUp","identifier":3,"x":1.0,"y":2.0,"modifier_state":""}"#,
+            r#"{"mid":null,"event":"TouchUp","identifier":3,"x":1.0,"y":2.0,"modifier_state":""}"#,
             "touch-up",
         ),
-        (r#"{"event":"TouchFrame","modifier_state":""}"#, "touch-frame"),
-        (r#"{"event":"TouchCancel","modifier_state":""}"#, "touch-cancel"),
         (
-            r#"{"event":"Command","command":"menu1","modifier_state":""}"#,
+            r#"{"mid":null,"event":"TouchFrame","modifier_state":""}"#,
+            "touch-frame",
+        ),
+        (
+            r#"{"mid":null,"event":"TouchCancel","modifier_state":""}"#,
+            "touch-cancel",
+        ),
+        (
+            r#"{"mid":null,"event":"Command","command":"menu1","modifier_state":""}"#,
             "command",
         ),
     ];
