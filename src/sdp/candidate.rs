@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Remote ICE candidates (RFC 8839, section 5.1), checked before the ICE agent sees them.
 //!
-//! Owns telling a candidate from nonsense and from the end of candidates. Any thread. A candidate that is refused costs
-//! nothing but itself; what is logged is the reason, as addresses are the peer's affair.
+//! Owns telling a candidate from nonsense and from the end of candidates, and how many a peer may send and when they
+//! mean something; what is done with them is the session's. Any thread. A candidate that is refused costs nothing but
+//! itself; what is logged is the reason, as addresses are the peer's affair.
 
 /// What a peer's candidate message means.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +37,46 @@ pub(crate) fn parse(text: &str) -> Result<RemoteCandidate, CandidateError> {
     Ok(RemoteCandidate::Candidate(text.to_owned()))
 }
 
+/// The candidates of one peer: checked, counted, and kept back until its description is set.
+#[derive(Debug, Default)]
+pub(crate) struct Inbox {
+    is_described: bool,
+    waiting: Vec<(u32, String)>,
+    count: usize,
+}
+
+impl Inbox {
+    /// Takes in what the peer sent for an m-line; gives what may go to the ICE agent now, if anything.
+    ///
+    /// # Errors
+    /// When it is no candidate, or one too many; it is dropped then.
+    pub(crate) fn take(&mut self, index: u32, text: &str) -> Result<Option<(u32, String)>, CandidateError> {
+        let RemoteCandidate::Candidate(candidate) = parse(text)? else {
+            return Ok(None);
+        };
+        if self.count >= MAX_CANDIDATES {
+            return Err(CandidateError::TooMany);
+        }
+        self.count += 1;
+        if self.is_described {
+            return Ok(Some((index, candidate)));
+        }
+        self.waiting.push((index, candidate));
+        Ok(None)
+    }
+
+    /// The peer's description is set: gives what waited for it.
+    pub(crate) fn described(&mut self) -> Vec<(u32, String)> {
+        self.is_described = true;
+        std::mem::take(&mut self.waiting)
+    }
+
+    /// ICE was restarted: the peer has as many candidates again.
+    pub(crate) fn restarted(&mut self) {
+        self.count = self.waiting.len();
+    }
+}
+
 /// Why a candidate was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum CandidateError {
@@ -47,6 +88,8 @@ pub(crate) enum CandidateError {
     NoCandidate,
     #[error("candidate has no valid {0}")]
     Field(&'static str),
+    #[error("more than {MAX_CANDIDATES} candidates")]
+    TooMany,
 }
 
 /// foundation component transport priority address port "typ" type …
@@ -77,6 +120,9 @@ fn check_fields(fields: &str) -> Result<(), CandidateError> {
 
 /// A candidate with every extension is about 250 bytes.
 const MAX_SIZE_BYTES: usize = 2048;
+
+/// A peer with ten interfaces, both address families and two TURN servers sends about a hundred.
+const MAX_CANDIDATES: usize = 512;
 
 #[cfg(test)]
 mod tests {
@@ -150,6 +196,37 @@ mod tests {
         ];
         for (text, error) in cases {
             assert_eq!(parse(&text), Err(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn candidates_wait_for_the_description() {
+        let mut inbox = Inbox::default();
+        assert_eq!(inbox.take(3, HOST), Ok(None));
+        assert_eq!(inbox.take(0, ""), Ok(None), "an end is nothing to pass on");
+        assert_eq!(inbox.take(0, "nonsense"), Err(CandidateError::NoCandidate));
+        assert_eq!(inbox.described(), [(3, HOST.to_owned())]);
+        assert_eq!(inbox.take(1, HOST), Ok(Some((1, HOST.to_owned()))));
+        assert!(inbox.described().is_empty());
+    }
+
+    #[test]
+    fn a_flood_ends_at_its_limit_until_ice_restarts() {
+        for is_described in [false, true] {
+            let mut inbox = Inbox::default();
+            if is_described {
+                inbox.described();
+            }
+            for _ in 0..MAX_CANDIDATES {
+                assert!(inbox.take(0, HOST).is_ok());
+            }
+            assert_eq!(inbox.take(0, HOST), Err(CandidateError::TooMany));
+            assert_eq!(
+                inbox.described().len(),
+                if is_described { 0 } else { MAX_CANDIDATES }
+            );
+            inbox.restarted();
+            assert_eq!(inbox.take(0, HOST), Ok(Some((0, HOST.to_owned()))));
         }
     }
 

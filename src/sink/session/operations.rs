@@ -19,7 +19,7 @@ use super::slots::Slots;
 use super::{Input, blocking, pipeline};
 use crate::end_reason::{EndReason, SessionEndReason};
 use crate::gst_ext::promise;
-use crate::sdp::candidate::{self, RemoteCandidate};
+use crate::sdp::candidate::Inbox;
 use crate::signaller::{SignallableExt, signals as signaller_signals};
 use crate::sink::imp::CAT;
 use crate::sink::negotiate::machine::{Step, Turns};
@@ -34,16 +34,8 @@ pub(super) struct Operations {
     pub(super) has_channels: bool,
     /// The local description as it was set, while one is.
     pub(super) local: Option<WebRTCSessionDescription>,
-    candidates: Candidates,
-}
-
-/// Candidates of the peer, which mean nothing before its description.
-#[derive(Default)]
-struct Candidates {
-    is_described: bool,
-    waiting: Vec<(u32, String)>,
-    /// All of the session, also those already handed over.
-    count: usize,
+    /// Candidates of the peer, which mean nothing before its description.
+    pub(super) candidates: Inbox,
 }
 
 impl Operations {
@@ -65,7 +57,7 @@ impl Operations {
             turns: Turns::default(),
             has_channels: false,
             local: None,
-            candidates: Candidates::default(),
+            candidates: Inbox::default(),
         };
         match offer {
             None => operations.begin_offering().await?,
@@ -156,8 +148,7 @@ impl Operations {
         promise::set_remote_description(&self.webrtcbin, description)
             .await
             .map_err(bad_description)?;
-        self.candidates.is_described = true;
-        for (media_index, candidate) in std::mem::take(&mut self.candidates.waiting) {
+        for (media_index, candidate) in self.candidates.described() {
             self.add_candidate(media_index, &candidate);
         }
         Ok(())
@@ -186,20 +177,10 @@ impl Operations {
     /// Checks a candidate of the peer before webrtcbin sees it, which trusts what it gets. A bad one is dropped: others
     /// may serve.
     pub(super) fn take_candidate(&mut self, media_index: u32, text: &str) {
-        let id = self.session.id();
-        let candidate = match candidate::parse(text) {
-            Ok(RemoteCandidate::Candidate(candidate)) => candidate,
-            Ok(RemoteCandidate::End) => return,
-            Err(error) => return gst::warning!(CAT, "session {id}: candidate dropped: {error}"),
-        };
-        self.candidates.count += 1;
-        if self.candidates.count > MAX_CANDIDATES {
-            return gst::warning!(CAT, "session {id}: candidate {} dropped", self.candidates.count);
-        }
-        if self.candidates.is_described {
-            self.add_candidate(media_index, &candidate);
-        } else {
-            self.candidates.waiting.push((media_index, candidate));
+        match self.candidates.take(media_index, text) {
+            Ok(Some((media_index, candidate))) => self.add_candidate(media_index, &candidate),
+            Ok(None) => {}
+            Err(error) => gst::warning!(CAT, "session {}: candidate dropped: {error}", self.session.id()),
         }
     }
 
@@ -247,6 +228,3 @@ async fn stun_server(session: &Session) -> Option<String> {
 
 /// The name is looked up when the element starts. A consumer that comes at once waits no longer than a person notices.
 const STUN_PATIENCE: Duration = Duration::from_millis(100);
-
-/// A peer with ten interfaces, both address families and two TURN servers sends about a hundred.
-const MAX_CANDIDATES: usize = 512;

@@ -53,6 +53,7 @@ impl Operations {
         if !ice::set_remote_credentials(&self.webrtcbin, &credentials) {
             return Err(bad_description("the peer's ICE credentials are refused"));
         }
+        self.candidates.restarted();
         for (index, section) in (0u32..).zip(answer.sdp().medias()) {
             for candidate in media::values(section, "candidate") {
                 self.take_candidate(index, &format!("candidate:{candidate}"));

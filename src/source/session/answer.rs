@@ -84,6 +84,7 @@ impl Task {
             .and_then(|transport| ice::restart(&transport.webrtcbin));
         match restarted {
             Some(credentials) => {
+                self.candidates.restarted();
                 let flow = self.answer(theirs, Some(credentials)).await;
                 self.repeat_candidates();
                 flow
@@ -151,6 +152,9 @@ impl Task {
             return Err(over(SessionEndReason::NoCommonCodec, text));
         }
         self.lines = planned;
+        if let Some(transport) = &self.transport {
+            transport.follow_clocks(theirs);
+        }
         let transport = self.transport.as_ref().filter(|_| self.is_verified);
         self.streams.follow(&self.lines, theirs, transport);
         Ok(())

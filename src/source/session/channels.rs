@@ -142,7 +142,11 @@ fn time_code(code: &TimeCode) -> Option<ValidVideoTimeCode> {
     if numerator <= 0 || denominator <= 0 {
         return None;
     }
-    let jam = code.latest_daily_jam.as_deref();
+    // Text with a NUL is no date, and GLib could not be given it.
+    let jam = code
+        .latest_daily_jam
+        .as_deref()
+        .filter(|text| !text.contains('\0'));
     let jam = jam.and_then(|text| gst::glib::DateTime::from_iso8601(text, None).ok());
     let code = VideoTimeCode::new(
         gst::Fraction::new(numerator, denominator),
@@ -173,6 +177,25 @@ mod tests {
             (code.seconds(), code.frames(), code.fps()),
             (5, 17, gst::Fraction::new(30, 1))
         );
+    }
+
+    #[test]
+    fn a_day_that_cannot_be_read_costs_only_itself() {
+        gst::init().expect("GStreamer initialises");
+        for day in ["x", "", "2024-01-01T00:00:00\\u0000Z", "\\u0000"] {
+            let text = NOTICE.replace(
+                "\"latest_daily_jam\":null",
+                &format!("\"latest_daily_jam\":\"{day}\""),
+            );
+            let (_, code) = notice(&text).expect("the rest is sound");
+            assert!(code.latest_daily_jam().is_none(), "{day}");
+        }
+        let text = NOTICE.replace(
+            "\"latest_daily_jam\":null",
+            "\"latest_daily_jam\":\"2024-01-01T00:00:00Z\"",
+        );
+        let (_, code) = notice(&text).expect("a notice");
+        assert!(code.latest_daily_jam().is_some());
     }
 
     #[test]

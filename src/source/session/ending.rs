@@ -92,6 +92,7 @@ impl Task {
                 Report::Error(text) => error::post_failure(&self.src, &text),
             }
         }
+        self.session.set_announced();
         signals::announce_session_ended(&self.src, &self.session.id, &self.session.peer, &reason);
     }
 
@@ -140,9 +141,7 @@ impl Task {
             }
         }
         let work = runtime::spawn_blocking(move || {
-            if let Some(transport) = transport {
-                transport.stop();
-            }
+            drop(transport);
             drop(streams);
         });
         if tokio::time::timeout(STOP_PATIENCE, work).await.is_err() {

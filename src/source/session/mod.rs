@@ -4,6 +4,8 @@
 //! - `machine` decides how the session lives and ends; `negotiate` (beside this folder) what descriptions mean.
 //! - `task` is the loop: it takes operations and carries out what the machines say. `answer` negotiates, `streams`
 //!   brings media to pads, which `pads` makes, `ending` lets go of everything, `channels` speaks on data channels.
+//! - `clocks` lets jitterbuffers know of the producer's reference clocks.
+//! - `presence` sees to it that a session leaves the element however its thread ends.
 //! - `transport` is one webrtcbin; a session may have several in its life, one after the other. `packet` says which
 //!   stream a packet belongs to.
 //!
@@ -12,10 +14,12 @@
 
 mod answer;
 mod channels;
+mod clocks;
 mod ending;
 mod machine;
 mod packet;
 mod pads;
+mod presence;
 mod streams;
 mod task;
 mod transport;
@@ -23,13 +27,14 @@ mod transport;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use gst::subclass::prelude::*;
 use gst_webrtc::{WebRTCSDPType, WebRTCSessionDescription};
 use tokio::sync::{mpsc, watch};
 
 use super::output::outlet::Notice;
 use super::{BaseWebRTCSrc, CAT, WebRTCSrcPad};
 use crate::end_reason::EndReason;
+
+use presence::Presence;
 
 pub(crate) use ending::By;
 
@@ -80,6 +85,8 @@ pub(crate) struct Session {
 struct Shared {
     webrtcbin: Option<gst::Element>,
     state_name: &'static str,
+    /// Whether everybody was told of the end.
+    is_announced: bool,
     has_finished: bool,
 }
 
@@ -107,6 +114,7 @@ impl Session {
             shared: Mutex::new(Shared {
                 webrtcbin: None,
                 state_name: "new",
+                is_announced: false,
                 has_finished: false,
             }),
             finished: Condvar::new(),
@@ -207,6 +215,14 @@ impl Session {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn set_announced(&self) {
+        self.shared().is_announced = true;
+    }
+
+    fn is_announced(&self) -> bool {
+        self.shared().is_announced
+    }
+
     fn set_finished(&self) {
         let mut shared = self.shared();
         shared.has_finished = true;
@@ -218,28 +234,6 @@ impl Session {
 impl Start {
     /// Starts the session's thread, which first waits for those that are still `leaving` their pads.
     pub(crate) fn run(self, leaving: Vec<Arc<Session>>) {
-        let (src, session) = (self.src.clone(), self.session.clone());
-        let thread = std::thread::Builder::new().name("webrtcsrc-session".to_owned());
-        let body = move || {
-            for other in leaving {
-                other.wait(LEAVING_PATIENCE);
-            }
-            self.run_here();
-        };
-        if let Err(error) = thread.spawn(body) {
-            gst::error!(
-                CAT,
-                obj = &src,
-                "session {} cannot start a thread: {error}",
-                session.id
-            );
-            src.imp().state().leave(&session);
-            src.imp().state().gone(&session);
-            session.set_finished();
-        }
-    }
-
-    fn run_here(self) {
         let Self {
             src,
             session,
@@ -247,16 +241,26 @@ impl Start {
             remote,
             stop,
         } = self;
-        match tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .build()
-        {
-            Ok(executor) => executor.block_on(task::run(&src, &session, queue, remote, stop)),
-            Err(error) => gst::error!(CAT, obj = &src, "session {} cannot run: {error}", session.id),
+        // Dropped with the closure where no thread can be started, and with the thread's stack where it panics.
+        let presence = Presence::new(src, session);
+        let thread = std::thread::Builder::new().name("webrtcsrc-session".to_owned());
+        let started = thread.spawn(move || {
+            for other in leaving {
+                other.wait(LEAVING_PATIENCE);
+            }
+            let executor = tokio::runtime::Builder::new_current_thread()
+                .enable_time()
+                .build();
+            match executor {
+                Ok(executor) => {
+                    executor.block_on(task::run(presence.src(), presence.session(), queue, remote, stop))
+                }
+                Err(error) => gst::error!(CAT, obj = presence.src(), "a session cannot run: {error}"),
+            }
+        });
+        if let Err(error) = started {
+            gst::error!(CAT, "a session cannot start a thread: {error}");
         }
-        src.imp().state().leave(&session);
-        src.imp().state().gone(&session);
-        session.set_finished();
     }
 }
 

@@ -24,6 +24,7 @@ use super::streams::Streams;
 use super::transport::{Event, Transport};
 use super::{By, Op, Remote, Session};
 use crate::end_reason::{EndReason, SessionEndReason};
+use crate::sdp::candidate::Inbox;
 use crate::signaller::{Signallable, SignallableExt, signals};
 use crate::source::exposure;
 use crate::source::negotiate::describe;
@@ -65,8 +66,8 @@ pub(crate) struct Task {
     pub(super) version: u64,
     /// Local candidates as sent, to be sent again when ICE is restarted.
     pub(super) sent_candidates: Vec<(u32, String)>,
-    /// The peer's candidates that came before its description.
-    pub(super) early_candidates: Vec<(u32, String)>,
+    /// The peer's candidates, which mean nothing before its description.
+    pub(super) candidates: Inbox,
     pub(super) channels: Channels,
     stop: watch::Receiver<bool>,
 }
@@ -144,7 +145,7 @@ impl Task {
             offered: Vec::new(),
             version: 0,
             sent_candidates: Vec::new(),
-            early_candidates: Vec::new(),
+            candidates: Inbox::default(),
             channels: Channels::new(&settings),
             settings,
             stop,
@@ -208,7 +209,7 @@ impl Task {
         match message {
             Remote::Description(kind, text) => self.described(kind, &text).await,
             Remote::Candidate(index, text) => {
-                self.candidate(index, text);
+                self.candidate(index, &text);
                 Flow::On
             }
             Remote::Message(text) => {
@@ -327,13 +328,14 @@ impl Task {
         );
         self.streams.disconnect();
         if let Some(old) = self.transport.take() {
-            runtime::run_blocking(move || old.stop());
+            runtime::run_blocking(move || drop(old));
         }
         self.lines.clear();
         self.theirs = None;
         self.offered.clear();
         self.version = 0;
         self.sent_candidates.clear();
+        self.candidates = Inbox::default();
         self.order = Order::new();
         self.channels = Channels::new(&self.settings);
         match self.live(Input::Renewed) {
@@ -365,7 +367,8 @@ impl Task {
             first.ssrc
         );
         let transport = self.transport.as_ref().filter(|_| self.is_verified);
-        self.streams.media(index, MediaInput::held(pad, gate), transport);
+        self.streams
+            .media(index, MediaInput::held(pad, gate), transport);
     }
 
     /// An element inside of the bin failed: in a stream's branch it costs that stream, in webrtcbin the session.
@@ -398,17 +401,27 @@ impl Task {
         )
     }
 
-    /// A candidate of the peer. All m-lines of a bundle share one transport, whichever is named.
-    fn candidate(&mut self, index: u32, text: String) {
+    fn candidate(&mut self, index: u32, text: &str) {
+        match self.candidates.take(index, text) {
+            Ok(Some((index, candidate))) => self.add_candidate(index, &candidate),
+            Ok(None) => {}
+            Err(error) => gst::warning!(
+                CAT,
+                obj = &self.src,
+                "session {}: candidate dropped: {error}",
+                self.session.id
+            ),
+        }
+    }
+
+    /// Hands a candidate to the agent. All m-lines of a bundle share one transport, whichever is named.
+    fn add_candidate(&self, index: u32, candidate: &str) {
         let (Some(transport), Some(theirs)) = (&self.transport, &self.theirs) else {
-            if self.early_candidates.len() < EARLY_CANDIDATES {
-                self.early_candidates.push((index, text));
-            }
             return;
         };
         let bundled =
             describe::local_bundle_index(theirs, &self.lines).and_then(|bundle| u32::try_from(bundle).ok());
-        transport.add_candidate(bundled.unwrap_or(index), &text);
+        transport.add_candidate(bundled.unwrap_or(index), candidate);
     }
 
     /// Sends a candidate of ours under the m-line that carries the bundle: peers drop those of m-lines they bundled
@@ -433,8 +446,8 @@ impl Task {
 
     /// Hands over the candidates that came too early, as soon as there is a description they belong to.
     pub(super) fn take_early_candidates(&mut self) {
-        for (index, text) in std::mem::take(&mut self.early_candidates) {
-            self.candidate(index, text);
+        for (index, candidate) in self.candidates.described() {
+            self.add_candidate(index, &candidate);
         }
     }
 
@@ -471,5 +484,3 @@ fn signaller_timeout(signaller: &Signallable) -> Option<Duration> {
 const PROMISE_PATIENCE: Duration = Duration::from_secs(10);
 /// A name that takes longer to look up is done without.
 const STUN_PATIENCE: Duration = Duration::from_millis(500);
-/// More candidates than that before a description are no candidates.
-const EARLY_CANDIDATES: usize = 256;

@@ -16,7 +16,9 @@ use gst_webrtc::{WebRTCDataChannel, WebRTCICEConnectionState, WebRTCPeerConnecti
 use tokio::sync::mpsc;
 
 use super::Op;
+use super::clocks::Clocks;
 use super::packet::FirstPacket;
+use crate::source::negotiate::description::Description;
 use crate::source::{BaseWebRTCSrc, CAT};
 use crate::webrtcbin::fingerprint::{self, Verdict};
 use crate::webrtcbin::{self, Config, MakeError};
@@ -28,6 +30,7 @@ pub(crate) struct Transport {
     /// The webrtcbin itself.
     pub(crate) webrtcbin: gst::Element,
     heard: Arc<Heard>,
+    clocks: Arc<Clocks>,
 }
 
 /// What a webrtcbin reports.
@@ -96,10 +99,15 @@ impl Transport {
         };
         report.connect(&webrtcbin);
         heard.listen(&webrtcbin);
+        let clocks = Arc::new(Clocks::default());
+        if let Some(rtpbin) = rtpbin(&webrtcbin) {
+            clocks.serve(&rtpbin);
+        }
         let transport = Self {
             bin,
             webrtcbin,
             heard,
+            clocks,
         };
         src.add(&transport.bin).map_err(assemble)?;
         transport.bin.sync_state_with_parent().map_err(assemble)?;
@@ -127,14 +135,21 @@ impl Transport {
         }
     }
 
+    /// Takes in the reference clocks the peer describes, before its description is set.
+    pub(crate) fn follow_clocks(&self, theirs: &Description) {
+        self.clocks.follow(theirs);
+    }
+
     /// Gives a candidate of the peer to the agent.
     pub(crate) fn add_candidate(&self, index: u32, text: &str) {
         self.webrtcbin
             .emit_by_name::<()>("add-ice-candidate", &[&index, &text]);
     }
+}
 
-    /// Stops everything; waits for streaming threads, so not to be called on one.
-    pub(crate) fn stop(self) {
+impl Drop for Transport {
+    /// Stops everything; waits for streaming threads, so not to be dropped on one.
+    fn drop(&mut self) {
         self.bin.set_locked_state(true);
         if self.bin.set_state(gst::State::Null).is_err() {
             gst::warning!(CAT, obj = &self.bin, "connection does not stop cleanly");
