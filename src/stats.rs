@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
-//! webrtcbin's statistics as typed values: what a peer reports of what it receives, and which path packets take.
+//! webrtcbin's statistics as typed values: what a peer reports of what it receives, what is received, and which path
+//! packets take.
 //!
 //! Reads the structure that `get-stats` replies with, in the shape of GStreamer 1.22 and later; parts that are missing
 //! are missing here too. Pure. Naming follows the W3C's identifiers for WebRTC statistics. Owns the names of the public
@@ -66,6 +67,61 @@ impl ConnectionStats {
         if let Some(pair) = &self.pair {
             structure.set("local-candidate", &pair.local);
             structure.set("remote-candidate", &pair.remote);
+        }
+    }
+}
+
+/// What is known about one stream that is received.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct InboundStats {
+    /// Packets that came.
+    pub(crate) packets_received: u64,
+    /// Packets that never came, retransmissions included.
+    pub(crate) packets_lost: u64,
+    /// Bytes that came, headers included.
+    pub(crate) bytes_received: u64,
+    /// Variation of the packets' transit time (RFC 3550, section 6.4.1), in seconds.
+    pub(crate) jitter: Option<f64>,
+    /// Packets that came too late to be used.
+    pub(crate) packets_late: u64,
+    /// Packets that were asked for again.
+    pub(crate) retransmissions_requested: u64,
+    /// Those of them that came.
+    pub(crate) retransmissions_received: u64,
+}
+
+impl InboundStats {
+    /// Reads what a reply of `get-stats` says of the stream with this SSRC; `None` when it says nothing.
+    pub(crate) fn read(reply: &gst::StructureRef, ssrc: u32) -> Option<Self> {
+        let entry = entries(reply).find(|entry| {
+            entry.get::<WebRTCStatsType>("type") == Ok(WebRTCStatsType::InboundRtp)
+                && entry.get::<u32>("ssrc") == Ok(ssrc)
+        })?;
+        let mut stats = Self {
+            packets_received: count(&entry, "packets-received"),
+            packets_lost: count(&entry, "packets-lost"),
+            bytes_received: count(&entry, "bytes-received"),
+            jitter: float(&entry, "jitter"),
+            ..Self::default()
+        };
+        if let Ok(buffer) = entry.get::<gst::Structure>("gst-rtpjitterbuffer-stats") {
+            stats.packets_late = count(&buffer, "num-late");
+            stats.retransmissions_requested = count(&buffer, "rtx-count");
+            stats.retransmissions_received = count(&buffer, "rtx-success-count");
+        }
+        Some(stats)
+    }
+
+    /// The same as fields of the public structure.
+    pub(crate) fn write(&self, structure: &mut gst::StructureRef) {
+        structure.set("packets-received", self.packets_received);
+        structure.set("packets-lost", self.packets_lost);
+        structure.set("packets-late", self.packets_late);
+        structure.set("bytes-received", self.bytes_received);
+        structure.set("retransmissions-requested", self.retransmissions_requested);
+        structure.set("retransmissions-received", self.retransmissions_received);
+        if let Some(seconds) = self.jitter {
+            structure.set("jitter", seconds);
         }
     }
 }
@@ -162,6 +218,39 @@ mod tests {
         assert_eq!(stats.round_trip_time, Some(0.2));
         assert_eq!(stats.loss_ratio, Some(0.02));
         assert_eq!((stats.packets_lost, stats.bytes_sent), (3, 1500));
+    }
+
+    #[test]
+    fn a_received_stream_is_found_by_its_ssrc() {
+        let inbound = |ssrc: u32, received: u64| {
+            entry(WebRTCStatsType::InboundRtp)
+                .field("ssrc", ssrc)
+                .field("packets-received", received)
+                .field("packets-lost", -2i64)
+                .field("jitter", 0.004)
+        };
+        let buffer = gst::Structure::builder("application/x-rtp-jitterbuffer-stats")
+            .field("num-late", 3u64)
+            .field("rtx-count", 5u64)
+            .field("rtx-success-count", 4u64)
+            .build();
+        let first = inbound(1, 10).field("gst-rtpjitterbuffer-stats", buffer).build();
+        let reply = reply(vec![first, inbound(2, 20).build()]);
+        let stats = InboundStats::read(&reply, 1).expect("it is there");
+        assert_eq!((stats.packets_received, stats.packets_lost), (10, 0));
+        assert_eq!((stats.jitter, stats.packets_late), (Some(0.004), 3));
+        assert_eq!(
+            (stats.retransmissions_requested, stats.retransmissions_received),
+            (5, 4)
+        );
+        assert_eq!(
+            InboundStats::read(&reply, 2).map(|stats| stats.packets_received),
+            Some(20)
+        );
+        assert_eq!(InboundStats::read(&reply, 3), None);
+        let mut written = gst::Structure::new_empty("s");
+        stats.write(&mut written);
+        assert_eq!(written.get::<f64>("jitter"), Ok(0.004));
     }
 
     #[test]

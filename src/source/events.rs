@@ -5,15 +5,11 @@
 //! downstream takes another way, through their outlets to the session. Called on application threads and, for messages,
 //! on streaming threads; the state lock is let go before anything is pushed, queried or posted.
 
-use std::time::Duration;
-
 use gst::prelude::*;
 use gst::subclass::prelude::*;
 
 use super::output::outlet::Outlet;
 use super::{BaseWebRTCSrc, CAT};
-use crate::gst_ext::promise;
-use crate::runtime;
 
 /// What became of an event.
 pub(super) enum Sent {
@@ -100,46 +96,6 @@ pub(super) fn inner_message(src: &BaseWebRTCSrc, message: gst::Message) -> Optio
     }
 }
 
-/// The element's statistics as they are now.
-pub(super) fn stats(src: &BaseWebRTCSrc) -> gst::Structure {
-    let (session, pads) = {
-        let state = src.imp().state();
-        (state.session(), state.pads())
-    };
-    let mut stats = gst::Structure::builder("application/x-webrtcsrc-stats");
-    if let Some(session) = &session {
-        stats = stats
-            .field("session-id", session.id())
-            .field("state", session.state_name());
-    }
-    for exposed in &pads {
-        let Some(outlet) = &exposed.outlet else { continue };
-        let stream = gst::Structure::builder("application/x-webrtcsrc-stream-stats")
-            .field("mid", exposed.pad.mid())
-            .field("dropped", outlet.dropped())
-            .field("caps", exposed.pad.current_caps())
-            .build();
-        stats = stats.field(exposed.pad.name().as_str(), stream);
-    }
-    match session
-        .and_then(|session| session.webrtcbin())
-        .and_then(|webrtcbin| snapshot(&webrtcbin))
-    {
-        Some(snapshot) => stats.field("webrtcbin", snapshot).build(),
-        None => stats.build(),
-    }
-}
-
-/// webrtcbin's statistics, waited for on the application's thread that reads the property.
-fn snapshot(webrtcbin: &gst::Element) -> Option<gst::Structure> {
-    let webrtcbin = webrtcbin.clone();
-    runtime::block_on(
-        async move { tokio::time::timeout(STATS_PATIENCE, promise::get_stats(&webrtcbin)).await },
-    )
-    .ok()?
-    .ok()
-}
-
 fn outlets(pads: &[super::state::Exposed]) -> Vec<Outlet> {
     pads.iter().filter_map(|exposed| exposed.outlet.clone()).collect()
 }
@@ -148,6 +104,3 @@ fn each(outlets: &[Outlet], call: impl Fn(&Outlet) -> bool) -> bool {
     // Every one is called, whatever those before it said.
     outlets.iter().filter(|outlet| call(outlet)).count() > 0
 }
-
-/// webrtcbin answers in a millisecond unless it is shutting down.
-const STATS_PATIENCE: Duration = Duration::from_secs(1);

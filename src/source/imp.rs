@@ -11,7 +11,9 @@ use gst::subclass::prelude::*;
 
 use super::settings::{self, Settings};
 use super::state::{Connection, State};
-use super::{CAT, WebRTCSrcPad, WebRTCSrcSessionEnd, events, exposure, lifecycle, signalling, signals};
+use super::{
+    CAT, WebRTCSrcPad, WebRTCSrcSessionEnd, events, exposure, lifecycle, report, signalling, signals,
+};
 use crate::codec::MediaKind;
 use crate::gst_ext::property::non_empty;
 use crate::signaller::Signallable;
@@ -172,7 +174,7 @@ impl ObjectImpl for BaseWebRTCSrc {
     fn property(&self, id: usize, pspec: &glib::ParamSpec) -> glib::Value {
         match pspec.name() {
             META => self.settings().meta.to_value(),
-            STATS => events::stats(&self.obj()).to_value(),
+            STATS => report::now(&self.obj()).to_value(),
             _ => self.derived_property(id, pspec),
         }
     }

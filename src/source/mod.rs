@@ -3,7 +3,7 @@
 //!
 //! - `imp`, `settings`, `signals`, `pad`: the outside, as GObject sees it; `uri` is the address form of it.
 //! - `state`: everything behind the state lock. `lifecycle`: what state changes of the element do. `events`: what
-//!   the application sends to the element.
+//!   the application sends to the element. `report`: statistics.
 //! - `signalling`: from the signaller's signals to the session. `exposure`: pads that come and go.
 //! - `session`: the connection to the producer, a thread with one queue of operations.
 //! - `negotiate`: the receiving side of offer and answer, pure. `output`: from webrtcbin's pads to ours.
@@ -25,6 +25,7 @@ mod output;
     reason = "the accessors the derive makes are described by the blurbs"
 )]
 mod pad;
+mod report;
 mod session;
 mod settings;
 mod signalling;

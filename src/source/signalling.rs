@@ -39,7 +39,7 @@ fn connect(src: &BaseWebRTCSrc, signaller: &Signallable) -> Vec<gst::glib::Signa
     let weak = || src.downgrade();
     let (started, requested, described) = (weak(), weak(), weak());
     let (candidate, ended, ended_with_error) = (weak(), weak(), weak());
-    let (meta, failed, shutdown) = (weak(), weak(), weak());
+    let (meta, failed, warned, shutdown) = (weak(), weak(), weak(), weak());
     vec![
         signals::connect_session_started(signaller, move |_, id, peer| {
             started.upgrade().inspect(|src| begin(src, &id, &peer));
@@ -80,6 +80,9 @@ fn connect(src: &BaseWebRTCSrc, signaller: &Signallable) -> Vec<gst::glib::Signa
             failed
                 .upgrade()
                 .inspect(|src| error::post_signalling_error(src, &message));
+        }),
+        signals::connect_warning(signaller, move |_, message| {
+            warned.upgrade().inspect(|src| error::post_warning(src, &message));
         }),
         signals::connect_shutdown(signaller, move |_| {
             shutdown.upgrade().inspect(end_all);

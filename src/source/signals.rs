@@ -3,17 +3,19 @@
 //! typed emitter. Emitters are called with no lock held.
 //!
 //! Owns names and signatures, which applications depend on. When to emit is the session's affair (`session/streams` and
-//! `session/ending`), so handlers run on the session's thread and may take their time.
+//! `session/ending`), so handlers run on the session's thread and may take their time. `get-stats` is an action: the
+//! application emits it.
 
 use std::sync::OnceLock;
 
 use gst::glib::subclass::Signal;
 use gst::prelude::*;
 
-use super::BaseWebRTCSrc;
+use super::{BaseWebRTCSrc, CAT, report};
 use crate::end_reason::{EndReason, SessionEndReason};
 
 const REQUEST_ENCODED_FILTER: &str = "request-encoded-filter";
+const GET_STATS: &str = "get-stats";
 const SESSION_ENDED: &str = "session-ended";
 const SESSION_ENDED_MESSAGE: &str = "webrtc-session-ended";
 
@@ -26,6 +28,19 @@ pub(super) fn all() -> &'static [Signal] {
             Signal::builder(REQUEST_ENCODED_FILTER)
                 .param_types([text(), text(), gst::Caps::static_type()])
                 .return_type::<gst::Element>()
+                .build(),
+            Signal::builder(GET_STATS)
+                .param_types([gst::Pad::static_type(), gst::Promise::static_type()])
+                .action()
+                .class_handler(|values| {
+                    let src = values[0].get().expect("GObject checks the type of the instance");
+                    let pad = values[1].get().expect("GObject checks the types of arguments");
+                    match values[2].get::<Option<gst::Promise>>() {
+                        Ok(Some(promise)) => report::reply(&src, pad, promise),
+                        _ => gst::warning!(CAT, obj = src, "{GET_STATS} needs a promise to reply to"),
+                    }
+                    None
+                })
                 .build(),
             Signal::builder(SESSION_ENDED)
                 .param_types([text(), text(), SessionEndReason::static_type(), text()])

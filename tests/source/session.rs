@@ -240,3 +240,39 @@ fn statistics_name_the_session_and_its_streams() {
     let inner = stats.get::<gst::Structure>("webrtcbin").expect("webrtcbin's own");
     assert!(inner.n_fields() > 0);
 }
+
+#[test]
+fn statistics_of_one_stream_show_loss_and_jitter() {
+    init();
+    let receiver = Receiver::new(|_| Some("queue"));
+    let producer = Producer::new(&receiver.signaller, "stats", &[VP8, OPUS]);
+    producer.offer();
+    receiver.wait_buffers("video_0", 30);
+    let pad = receiver.src.static_pad("video_0").expect("the pad is there");
+    let (sender, replies) = std::sync::mpsc::channel();
+    let promise = gst::Promise::with_change_func(move |reply| {
+        let stats = reply.ok().flatten().map(|stats| stats.to_owned());
+        sender.send(stats).expect("the test waits");
+    });
+    receiver.src.emit_by_name::<()>("get-stats", &[&pad, &promise]);
+    let stats = replies.recv_timeout(Duration::from_secs(60)).expect("a reply");
+    let stats = stats.expect("statistics");
+    assert!(
+        stats
+            .get::<u64>("packets-received")
+            .is_ok_and(|count| count >= 30),
+        "{stats}"
+    );
+    assert_eq!(stats.get::<u64>("packets-lost"), Ok(0), "{stats}");
+    assert!(stats.get::<f64>("jitter").is_ok(), "{stats}");
+    assert!(stats.get::<u64>("retransmissions-requested").is_ok(), "{stats}");
+}
+
+#[test]
+fn trouble_of_the_signaller_is_a_warning_on_the_bus() {
+    init();
+    let receiver = Receiver::new(|_| Some("queue"));
+    gstrswebrtc::signaller::signals::emit_warning(receiver.signaller.upcast_ref(), "the server is slow");
+    assert_eq!(receiver.warnings(), ["the server is slow"]);
+    assert!(receiver.errors().is_empty());
+}

@@ -7,7 +7,7 @@
 //! webrtcbin think so. Streaming threads call the pad functions; the session's task calls the methods.
 
 use std::sync::LazyLock;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use gst::glib;
@@ -104,6 +104,16 @@ impl Outlet {
         imp.has_time_code.store(true, Ordering::Release);
     }
 
+    /// Says by which SSRC the stream comes, for statistics.
+    pub(crate) fn set_ssrc(&self, ssrc: u32) {
+        self.imp().ssrc.store(ssrc, Ordering::Relaxed);
+    }
+
+    /// The SSRC by which the stream comes; `None` while nothing came.
+    pub(crate) fn ssrc(&self) -> Option<u32> {
+        Some(self.imp().ssrc.load(Ordering::Relaxed)).filter(|ssrc| *ssrc != 0)
+    }
+
     /// Buffers that downstream did not take.
     pub(crate) fn dropped(&self) -> u64 {
         self.imp().dropped.load(Ordering::Relaxed)
@@ -122,6 +132,8 @@ mod imp {
         /// Whether downstream's refusal was told; new caps are a new chance.
         pub(super) is_refused: AtomicBool,
         pub(super) dropped: AtomicU64,
+        /// 0 for none: RTP allows it as an SSRC, and nobody draws it.
+        pub(super) ssrc: AtomicU32,
         /// Spares the lock for all buffers but the one after a notice.
         pub(super) has_time_code: AtomicBool,
         /// Taken only when the flag above says that there is something.
@@ -161,6 +173,7 @@ mod imp {
                 is_ending: AtomicBool::new(false),
                 is_refused: AtomicBool::new(false),
                 dropped: AtomicU64::new(0),
+                ssrc: AtomicU32::new(0),
                 has_time_code: AtomicBool::new(false),
                 time_code: Mutex::new(None),
             }

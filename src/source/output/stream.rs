@@ -39,6 +39,7 @@ pub(crate) struct Stream {
 /// webrtcbin's pad of the stream.
 pub(crate) struct Input {
     pad: gst::Pad,
+    ssrc: u32,
     gate: Gate,
 }
 
@@ -75,6 +76,7 @@ impl Stream {
     /// Media comes by `input`. One before it is drained from now on.
     pub(crate) fn set_input(&mut self, input: Input) {
         drop(self.take_input());
+        self.outlet.set_ssrc(input.ssrc);
         self.input = Some(input);
     }
 
@@ -208,10 +210,11 @@ impl Stream {
 }
 
 impl Input {
-    /// Media waits at `pad`, held by the probe `gate`.
-    pub(crate) fn held(pad: gst::Pad, gate: gst::PadProbeId) -> Self {
+    /// Media of the stream with this SSRC waits at `pad`, held by the probe `gate`.
+    pub(crate) fn held(pad: gst::Pad, ssrc: u32, gate: gst::PadProbeId) -> Self {
         Self {
             pad,
+            ssrc,
             gate: Gate::Held(gate),
         }
     }

@@ -368,7 +368,7 @@ impl Task {
         );
         let transport = self.transport.as_ref().filter(|_| self.is_verified);
         self.streams
-            .media(index, MediaInput::held(pad, gate), transport);
+            .media(index, MediaInput::held(pad, first.ssrc, gate), transport);
     }
 
     /// An element inside of the bin failed: in a stream's branch it costs that stream, in webrtcbin the session.
