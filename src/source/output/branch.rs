@@ -371,6 +371,44 @@ mod tests {
     }
 
     #[test]
+    fn minutes_of_stall_keep_a_second_of_data() {
+        let rig = rig();
+        let plan = plan(Form::Rtp, Codec::Vp8, None);
+        let branch = rig.build(&plan).expect("it is built");
+        let sink = rig.outlet.static_pad("sink").expect("identity has one");
+        sink.add_probe(gst::PadProbeType::BLOCK | gst::PadProbeType::BUFFER, |_, _| {
+            gst::PadProbeReturn::Ok
+        });
+        for element in [&rig.outlet, rig.bin.upcast_ref()] {
+            element.set_state(gst::State::Playing).expect("it plays");
+        }
+        let source = gst::Pad::builder(gst::PadDirection::Src).name("source").build();
+        source.set_active(true).expect("a pad becomes active");
+        source
+            .link(&branch.entry().expect("a branch begins with a queue"))
+            .expect("pads link");
+        source.push_event(gst::event::StreamStart::new("stalled"));
+        source.push_event(gst::event::Segment::new(
+            &gst::FormattedSegment::<gst::ClockTime>::new(),
+        ));
+        let interval = gst::ClockTime::from_mseconds(10);
+        // Five minutes of packets.
+        for number in 0..30_000 {
+            let mut packet = gst::Buffer::with_size(1200).expect("there is memory");
+            packet.make_mut().set_pts(interval * number);
+            assert_eq!(source.push(packet), Ok(gst::FlowSuccess::Ok));
+        }
+        let queue = &branch.elements[0];
+        assert!(queue.property::<u32>("current-level-buffers") <= 101);
+        assert!(queue.property::<u32>("current-level-bytes") <= QUEUE_BYTES);
+        assert!(
+            plan.leaked.load(Ordering::Acquire),
+            "the outlet asks for a key frame"
+        );
+        rig.outlet.set_state(gst::State::Null).expect("it stops");
+    }
+
+    #[test]
     fn a_filter_needs_its_pads() {
         let rig = rig();
         let bad = make::element("fakesink", Some("bad"), "to test").expect("a core element");
