@@ -2,81 +2,143 @@
 //! How long a picture takes from the sink's input to the source's decoded output, on loopback at 720p30, less what the
 //! same encoder and decoder take without a network between them.
 //!
-//! `scripts/bench/latency`. A number is drawn into each picture as black and white blocks and read again at the far end, so
-//! whole pictures are timed whatever happens to their timestamps. Nothing is synchronised to the clock: this is what the
-//! elements add, not what `latency` asks them to hold back.
+//! `scripts/bench/latency [vp8|vp9|h264|h265]… [disabled|homegrown|gcc]…`. A number is drawn into each picture as black
+//! and white blocks and read again at the far end, so whole pictures are timed whatever happens to their timestamps; in
+//! between they are followed by their timestamps. Nothing is synchronised to the clock: this is what the elements add,
+//! not what `latency` asks them to hold back. The sink may not lower size or frame rate meanwhile: a smaller picture
+//! has its number elsewhere, and is another measurement.
 
 #[path = "../tests/common/mod.rs"]
 mod common;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+#[path = "latency/journal.rs"]
+mod journal;
 
+use std::sync::{Arc, Mutex};
+
+use common::init;
 use common::loopback::Loopback;
 use common::pipelines::{Producer, video};
-use common::{init, wait_within};
 use gst::glib;
 use gst::prelude::*;
+use journal::{Journal, Stage};
 
 const SOURCE: &str = "video/x-raw,format=I420,width=1280,height=720,framerate=30/1";
-const PICTURES: usize = 300;
-/// Pictures that pass before timing begins: connection, first key frame, rate control.
-const WARM_UP: usize = 60;
-/// Side of a block in pixels: large enough to survive any bitrate.
-const BLOCK: usize = 32;
-const BITS: usize = 16;
-const WIDTH: usize = 1280;
-
-/// When each numbered picture went in, and how long each took.
-#[derive(Default)]
-struct Times {
-    next: Mutex<u32>,
-    entered: Mutex<HashMap<u32, Instant>>,
-    taken: Mutex<Vec<Duration>>,
-}
+/// Codecs with what decodes them, as decodebin3 chooses it.
+const DECODERS: [(&str, &str); 4] = [
+    ("vp8", "vp8dec"),
+    ("vp9", "vp9parse ! vp9dec"),
+    ("h264", "h264parse ! avdec_h264"),
+    ("h265", "h265parse ! avdec_h265"),
+];
+const CONTROLS: [&str; 3] = ["disabled", "homegrown", "gcc"];
+/// Ends every line: pictures as they are drawn, not held back by the clock.
+const READER: &str = "videoconvert ! video/x-raw,format=I420 ! fakesink name=out sync=false async=false";
 
 fn main() {
     init();
+    let asked: Vec<String> = std::env::args().skip(1).collect();
+    let chosen = |name: &str, all: &[&str], usual: &[&str]| {
+        let is_asked = all.iter().any(|other| asked.iter().any(|asked| asked == other));
+        if is_asked {
+            asked.iter().any(|asked| asked == name)
+        } else {
+            usual.contains(&name)
+        }
+    };
+    let codecs = DECODERS.map(|(codec, _)| codec);
     println!(
-        "{:8}{:>22}{:>22}{:>22}",
-        "codec", "sink to source, ms", "codec alone, ms", "added, ms"
+        "{:6}{:10}{:>8}{:>9}{:>8}{:>10}{:>9}{:>8}{:>14}{:>8}",
+        "codec",
+        "control",
+        "encode",
+        "payload",
+        "travel",
+        "depay+dec",
+        "total",
+        "90th",
+        "codec alone",
+        "added"
     );
-    for (codec, decoder) in [("vp8", "vp8dec"), ("h264", "h264parse ! avdec_h264")] {
-        let (through, encoder) = through_network(codec);
-        let local = locally(&encoder, decoder);
-        println!(
-            "{codec:8}{:>15.1} / {:4.1}{:>15.1} / {:4.1}{:>22.1}",
-            through.0,
-            through.1,
-            local.0,
-            local.1,
-            through.0 - local.0
-        );
+    for (codec, decoder) in DECODERS
+        .into_iter()
+        .filter(|(codec, _)| chosen(codec, &codecs, &["vp8", "vp9", "h264"]))
+    {
+        for control in CONTROLS
+            .into_iter()
+            .filter(|control| chosen(control, &CONTROLS, &["disabled", "gcc"]))
+        {
+            measure(codec, decoder, control);
+        }
     }
-    println!("each as median / 90th percentile of {PICTURES} pictures");
+    println!("medians of {} pictures, in milliseconds", journal::PICTURES);
+}
+
+fn measure(codec: &str, decoder: &str, control: &str) {
+    let (through, encoder) = through_network(codec, control);
+    let local = locally(&encoder, decoder);
+    let (total, high) = through.between(Stage::Entered, Stage::Shown);
+    let (alone, _) = local.between(Stage::Entered, Stage::Shown);
+    let part = |from, to| through.between(from, to).0;
+    println!(
+        "{codec:6}{control:10}{:>8.1}{:>9.1}{:>8.1}{:>10.1}{total:>9.1}{high:>8.1}{alone:>14.1}{:>8.1}",
+        part(Stage::Entered, Stage::Encoded),
+        part(Stage::Encoded, Stage::Sent),
+        part(Stage::Sent, Stage::Arrived),
+        part(Stage::Arrived, Stage::Shown),
+        total - alone
+    );
 }
 
 /// Times pictures through `webrtcsink` and `webrtcsrc`; gives the encoder as well.
-fn through_network(codec: &str) -> ((f64, f64), gst::Element) {
-    let times = Arc::new(Times::default());
+fn through_network(codec: &str, control: &str) -> (Arc<Journal>, gst::Element) {
+    let journal = Arc::new(Journal::default());
     let encoder = Arc::new(Mutex::new(None));
-    let slot = encoder.clone();
+    let (slot, watched) = (encoder.clone(), journal.clone());
+    let packets = journal.clone();
     let producer = Producer::start(&[video(SOURCE)], |sink| {
         sink.set_property(
             "video-caps",
             gst::Caps::new_empty_simple(format!("video/x-{codec}")),
         );
+        sink.set_property_from_str("congestion-control", control);
+        sink.set_property_from_str("enable-mitigation-modes", "none");
         sink.connect("encoder-setup", false, move |values| {
-            *slot.lock().unwrap() = values[3].get::<gst::Element>().ok();
+            let encoder = values[3].get::<gst::Element>().expect("an encoder");
+            watched.note_encoded(&encoder.static_pad("src").expect("it has one"));
+            *slot.lock().expect("the lock is whole") = Some(encoder);
+            Some(false.to_value())
+        });
+        sink.connect("payloader-setup", false, move |values| {
+            let payloader = values[3].get::<gst::Element>().expect("a payloader");
+            packets.note_sent(&payloader.static_pad("src").expect("it has one"));
             Some(false.to_value())
         });
     });
-    let input = producer.sink.static_pad("video_0").expect("one stream was added");
-    number(&input, &times);
+    journal.number(&producer.sink.static_pad("video_0").expect("one stream was added"));
 
+    let pipeline = receiving(&producer.signaller, &journal);
+    producer.signaller.begin("bench", None);
+    journal.wait();
+    pipeline.set_state(gst::State::Null).expect("it stops");
+    let encoder = encoder.lock().expect("the lock is whole").take();
+    (journal, encoder.expect("an encoder was set up"))
+}
+
+/// A source that receives what `sender` sends, playing.
+fn receiving(sender: &Loopback, journal: &Arc<Journal>) -> gst::Pipeline {
     let signaller = Loopback::default();
-    producer.signaller.join(&signaller);
+    sender.join(&signaller);
+    let arrivals = journal.clone();
+    let ready = move |_: &_, _, webrtcbin: gst::Element| {
+        let arrivals = arrivals.clone();
+        webrtcbin.connect_pad_added(move |_, pad| {
+            if pad.direction() == gst::PadDirection::Src {
+                arrivals.note_arrived(pad);
+            }
+        });
+    };
+    gstrswebrtc::signaller::signals::connect_webrtcbin_ready(signaller.upcast_ref(), ready);
     let src = gst::ElementFactory::make("webrtcsrc")
         .property("signaller", &signaller)
         .build()
@@ -84,29 +146,23 @@ fn through_network(codec: &str) -> ((f64, f64), gst::Element) {
     src.set_property("stun-server", None::<&str>);
     let pipeline = gst::Pipeline::new();
     pipeline.add(&src).expect("a fresh element");
-    let (weak, watched) = (pipeline.downgrade(), times.clone());
+    let (weak, watched) = (pipeline.downgrade(), journal.clone());
     src.connect_pad_added(move |_, pad| {
         let Some(pipeline) = weak.upgrade() else { return };
         let sink = gst::parse::bin_from_description(READER, true).expect("core elements");
-        read(&sink, &watched);
+        watched.read(&sink);
         pipeline.add(&sink).expect("a fresh bin");
         sink.sync_state_with_parent().expect("it starts");
         pad.link(&sink.static_pad("sink").expect("the open end"))
             .expect("raw video links");
     });
     pipeline.set_state(gst::State::Playing).expect("it plays");
-    producer.signaller.begin("bench", None);
-    let result = times.wait();
-    pipeline.set_state(gst::State::Null).expect("it stops");
-    (
-        result,
-        encoder.lock().unwrap().take().expect("an encoder was set up"),
-    )
+    pipeline
 }
 
 /// Times pictures through an encoder set like `model`, and a decoder right behind it.
-fn locally(model: &gst::Element, decoder: &str) -> (f64, f64) {
-    let times = Arc::new(Times::default());
+fn locally(model: &gst::Element, decoder: &str) -> Journal {
+    let journal = Arc::new(Journal::default());
     let factory = model.factory().expect("it came from one").name();
     let line = format!(
         "videotestsrc is-live=true ! {SOURCE} ! identity name=in ! {factory} name=encoder ! {decoder} ! {READER}"
@@ -116,18 +172,15 @@ fn locally(model: &gst::Element, decoder: &str) -> (f64, f64) {
         .downcast()
         .expect("a pipeline");
     copy_properties(model, &pipeline.by_name("encoder").expect("it is named"));
-    number(
-        &pipeline
-            .by_name("in")
-            .and_then(|identity| identity.static_pad("sink"))
-            .expect("it has one"),
-        &times,
-    );
-    read(pipeline.upcast_ref(), &times);
+    let entrance = pipeline
+        .by_name("in")
+        .and_then(|identity| identity.static_pad("sink"));
+    journal.number(&entrance.expect("it has one"));
+    journal.read(pipeline.upcast_ref());
     pipeline.set_state(gst::State::Playing).expect("it plays");
-    let result = times.wait();
+    journal.wait();
     pipeline.set_state(gst::State::Null).expect("it stops");
-    result
+    journal.finished()
 }
 
 fn copy_properties(from: &gst::Element, to: &gst::Element) {
@@ -135,81 +188,10 @@ fn copy_properties(from: &gst::Element, to: &gst::Element) {
         let flags = property.flags();
         let is_settable = flags.contains(glib::ParamFlags::READWRITE)
             && !flags.contains(glib::ParamFlags::CONSTRUCT_ONLY)
+            && !flags.contains(glib::ParamFlags::DEPRECATED)
             && !matches!(property.name(), "name" | "parent");
         if is_settable {
             to.set_property_from_value(property.name(), &from.property_value(property.name()));
         }
     }
 }
-
-/// Draws the next number into each picture that passes `pad`.
-fn number(pad: &gst::Pad, times: &Arc<Times>) {
-    let times = times.clone();
-    pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
-        if let Some(gst::PadProbeData::Buffer(buffer)) = &mut info.data {
-            let number = {
-                let mut next = times.next.lock().unwrap();
-                *next = (*next + 1) % (1 << BITS);
-                *next
-            };
-            if let Ok(mut map) = buffer.make_mut().map_writable() {
-                draw(map.as_mut_slice(), number);
-            }
-            times.entered.lock().unwrap().insert(number, Instant::now());
-        }
-        gst::PadProbeReturn::Ok
-    });
-}
-
-/// Reads the number of each picture that reaches the sink called `out` inside of `bin`.
-fn read(bin: &gst::Bin, times: &Arc<Times>) {
-    let times = times.clone();
-    let pad = bin
-        .by_name("out")
-        .and_then(|sink| sink.static_pad("sink"))
-        .expect("it has one");
-    pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
-        let now = Instant::now();
-        let number = info
-            .buffer()
-            .and_then(|buffer| Some(decode(buffer.map_readable().ok()?.as_slice())));
-        let entered = number.and_then(|number| times.entered.lock().unwrap().remove(&number));
-        if let Some(entered) = entered {
-            times.taken.lock().unwrap().push(now - entered);
-        }
-        gst::PadProbeReturn::Ok
-    });
-}
-
-fn draw(luma: &mut [u8], number: u32) {
-    for bit in 0..BITS {
-        let value = if number >> bit & 1 == 1 { 235 } else { 16 };
-        for line in 0..BLOCK {
-            let start = line * WIDTH + bit * BLOCK;
-            luma[start..start + BLOCK].fill(value);
-        }
-    }
-}
-
-fn decode(luma: &[u8]) -> u32 {
-    let centre = |bit: usize| luma[BLOCK / 2 * WIDTH + bit * BLOCK + BLOCK / 2];
-    (0..BITS).fold(0, |number, bit| number | u32::from(centre(bit) > 128) << bit)
-}
-
-impl Times {
-    /// Waits for enough pictures; median and 90th percentile in milliseconds.
-    fn wait(&self) -> (f64, f64) {
-        wait_within(Duration::from_secs(300), "enough pictures pass", || {
-            self.taken.lock().unwrap().len() >= WARM_UP + PICTURES
-        });
-        let mut taken: Vec<f64> = self.taken.lock().unwrap()[WARM_UP..]
-            .iter()
-            .map(|time| time.as_secs_f64() * 1e3)
-            .collect();
-        taken.sort_by(f64::total_cmp);
-        (taken[taken.len() / 2], taken[taken.len() * 9 / 10])
-    }
-}
-
-/// Ends every line: pictures as they are drawn, not held back by the clock.
-const READER: &str = "videoconvert ! video/x-raw,format=I420 ! fakesink name=out sync=false async=false";
