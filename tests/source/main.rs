@@ -5,7 +5,10 @@
 mod common;
 
 mod channels;
+mod chromium;
+mod clocks;
 mod docs;
+mod ends;
 mod output;
 mod playback;
 mod recovery;

@@ -11,7 +11,7 @@ use crate::common::{init, wait_until};
 
 /// A signalling server with one producer, a sink that sends a picture and a tone.
 pub(crate) struct Broadcast {
-    runtime: tokio::runtime::Runtime,
+    runtime: Mutex<Option<tokio::runtime::Runtime>>,
     server: Option<Handle>,
     pipeline: Mutex<Option<gst::Pipeline>>,
     port: u16,
@@ -33,7 +33,7 @@ impl Broadcast {
         let server = runtime.block_on(async { Server::bind(config).await.expect("a free port").spawn() });
         let port = server.local_addr().port();
         Self {
-            runtime,
+            runtime: Mutex::new(Some(runtime)),
             server: Some(server),
             pipeline: Mutex::new(None),
             port,
@@ -42,18 +42,8 @@ impl Broadcast {
 
     /// Begins to send; gives the producer's id.
     pub(crate) fn send(&self) -> String {
-        let line = format!(
-            "webrtcsink name=sink stun-server=\"\" video-caps=video/x-vp8 signaller::uri=ws://127.0.0.1:{} \
-             videotestsrc is-live=true ! video/x-raw,width=320,height=240,framerate=30/1 ! sink. \
-             audiotestsrc is-live=true ! sink.",
-            self.port
-        );
-        let pipeline: gst::Pipeline = gst::parse::launch(&line)
-            .expect("a valid line")
-            .downcast()
-            .expect("a pipeline");
+        let pipeline = producer(self.port);
         let sink = pipeline.by_name("sink").expect("it is called sink");
-        pipeline.set_state(gst::State::Playing).expect("it plays");
         *self.pipeline.lock().unwrap() = Some(pipeline);
         let signaller = sink.property::<gst::glib::Object>("signaller");
         wait_until("the server knows the producer", || {
@@ -69,6 +59,12 @@ impl Broadcast {
         self.port
     }
 
+    /// The server is gone from one moment to the next, with all its connections.
+    pub(crate) fn kill_server(&self) {
+        let runtime = self.runtime.lock().unwrap().take();
+        runtime.expect("it runs").shutdown_background();
+    }
+
     fn uri(&self, query: &str) -> String {
         format!("gstwebrtc://127.0.0.1:{}/?{query}", self.port)
     }
@@ -79,10 +75,25 @@ impl Drop for Broadcast {
         if let Some(pipeline) = self.pipeline.lock().unwrap().take() {
             let _ = pipeline.set_state(gst::State::Null);
         }
-        if let Some(server) = self.server.take() {
-            self.runtime.block_on(server.shutdown());
+        if let (Some(server), Some(runtime)) = (self.server.take(), self.runtime.lock().unwrap().take()) {
+            runtime.block_on(server.shutdown());
         }
     }
+}
+
+/// A sink that sends a picture and a tone by the server at `port`, playing.
+pub(crate) fn producer(port: u16) -> gst::Pipeline {
+    let line = format!(
+        "webrtcsink name=sink stun-server=\"\" video-caps=video/x-vp8 signaller::uri=ws://127.0.0.1:{port} \
+         videotestsrc is-live=true ! video/x-raw,width=320,height=240,framerate=30/1 ! sink. \
+         audiotestsrc is-live=true ! sink."
+    );
+    let pipeline: gst::Pipeline = gst::parse::launch(&line)
+        .expect("a valid line")
+        .downcast()
+        .expect("a pipeline");
+    pipeline.set_state(gst::State::Playing).expect("it plays");
+    pipeline
 }
 
 /// Sinks for a playback element, that count.
