@@ -15,6 +15,10 @@ use std::time::{Duration, Instant};
 /// Long enough for a machine that does ten other things; a test that needs it all has failed.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
+/// `session-timeout` for what is not about timeouts: on a machine that does ten other things the usual ten seconds are
+/// little for a handshake.
+pub const PATIENCE_SECONDS: u32 = 50;
+
 /// Initialises GStreamer and registers the elements of this crate.
 pub fn init() {
     static ONCE: Once = Once::new();

@@ -8,7 +8,7 @@ use gstrswebrtc::signaller::Signallable;
 use gstrswebrtc::webrtcsink::BaseWebRTCSink;
 
 use super::loopback::Loopback;
-use super::{init, wait_until};
+use super::{PATIENCE_SECONDS, init, wait_until};
 
 /// A sink with its sources, in a pipeline that reports what is posted on its bus.
 pub struct Producer {
@@ -51,6 +51,7 @@ impl Producer {
         let sink = BaseWebRTCSink::with_signaller(signaller.clone().upcast::<Signallable>());
         sink.set_property("name", "sink");
         sink.set_property("stun-server", None::<String>);
+        sink.set_property("session-timeout", PATIENCE_SECONDS);
         sink.set_property("video-caps", gst::Caps::new_empty_simple("video/x-vp8"));
         set_up(&sink);
         let pipeline = gst::Pipeline::new();

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use gst::prelude::*;
 
 use super::loopback::Loopback;
-use super::wait_until;
+use super::{PATIENCE_SECONDS, wait_until};
 
 /// A source under test in a pipeline of its own.
 pub struct Receiver {
@@ -59,6 +59,7 @@ impl Receiver {
             .build()
             .expect("webrtcsrc is registered");
         src.set_property("stun-server", None::<&str>);
+        src.set_property("session-timeout", PATIENCE_SECONDS);
         configure(&src);
         let pipeline = gst::Pipeline::new();
         pipeline.add(&src).expect("a fresh element");

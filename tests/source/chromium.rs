@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use gst::prelude::*;
@@ -22,12 +22,15 @@ use crate::common::{init, wait_until, wait_within};
 
 /// A browser in a session with a source, every packet between them passing an emulated link.
 struct Camera {
+    /// One browser at a time is enough for a small machine.
+    _turn: MutexGuard<'static, ()>,
     browser: Child,
     input: Arc<Mutex<ChildStdin>>,
     receiver: Receiver,
     link: Arc<Link>,
 }
 
+static TURN: Mutex<()> = Mutex::new(());
 const SESSION: &str = "camera";
 /// Microphone, camera and screen, as Chromium orders them.
 const PADS: [&str; 3] = ["audio_0", "video_0", "video_1"];
@@ -48,6 +51,7 @@ impl Camera {
             );
             return None;
         };
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let clear = Plan::clear(Duration::from_millis(5));
         let link = Arc::new(Link::new(clear.clone(), clear));
         let receiver = Receiver::new(|name| {
@@ -68,15 +72,16 @@ impl Camera {
         let output = browser.stdout.take().expect("it is a pipe");
         answer_to(&receiver.signaller, &input, &link);
         let (signaller, towards) = (receiver.signaller.clone(), link.clone());
-        std::thread::spawn(move || {
-            let mut lines = BufReader::new(output).lines().map_while(Result::ok).peekable();
-            // The session begins when the browser is there, which may take longer than a session waits for an offer.
-            if lines.peek().is_some() {
-                signals::emit_session_started(signaller.upcast_ref(), SESSION, "browser");
-            }
-            lines.for_each(|line| hear(&signaller, &towards, &line));
-        });
+        // A browser may take longer to come up than a session waits for its offer.
+        let mut lines = BufReader::new(output).lines().map_while(Result::ok).peekable();
+        assert!(
+            lines.peek().is_some(),
+            "the browser ended before it offered anything"
+        );
+        signals::emit_session_started(signaller.upcast_ref(), SESSION, "browser");
+        std::thread::spawn(move || lines.for_each(|line| hear(&signaller, &towards, &line)));
         let camera = Self {
+            _turn: turn,
             browser,
             input,
             receiver,
