@@ -1,45 +1,18 @@
 // SPDX-License-Identifier: MPL-2.0
 /** The library at both ends, in a real browser, over the real signalling server. */
 
-import type { Browser, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { openBrowser, waitForFrames } from "./support/browser.js";
-import { openHarness } from "./support/harness.js";
+import type { Page } from "playwright-core";
+import { describe, expect, it } from "vitest";
+import { waitForFrames } from "./support/browser.js";
 import { until } from "./support/program.js";
 import { CuttableNetwork } from "./support/relay.js";
-import { SignallingServer, startWebServer } from "./support/servers.js";
+import { useScene } from "./support/scene.js";
 
-let browser: Browser;
-let web: Awaited<ReturnType<typeof startWebServer>>;
-let signalling: SignallingServer;
-
-beforeAll(async () => {
-  web = await startWebServer();
-  browser = await openBrowser();
-});
-
-afterAll(async () => {
-  await browser.close();
-  await web.stop();
-});
-
-beforeEach(async () => {
-  signalling = await SignallingServer.start();
-});
-
-afterEach(async () => {
-  await Promise.all(browser.contexts().map((context) => context.close()));
-  await signalling.kill();
-});
-
-function open(name: string): Promise<Page> {
-  return openHarness(browser, web.url, signalling.url, name);
-}
+const scene = useScene();
 
 async function openPair(): Promise<{ camera: Page; viewer: Page }> {
-  const camera = await open("camera");
-  await camera.evaluate(() => window.capture());
-  const viewer = await open("viewer");
+  const camera = await scene.openCamera();
+  const viewer = await scene.open("viewer");
   await viewer.evaluate(() => window.watch("camera"));
   return { camera, viewer };
 }
@@ -63,7 +36,7 @@ describe("watching", () => {
 
   it("works for two viewers at once, and goes on when one leaves", async () => {
     const { camera, viewer } = await openPair();
-    const second = await open("second viewer");
+    const second = await scene.open("second viewer");
     await second.evaluate(() => window.watch("camera"));
     await Promise.all([waitForFrames(viewer), waitForFrames(second)]);
     expect(await camera.evaluate(() => window.producer.clients.length)).toBe(2);
@@ -73,9 +46,8 @@ describe("watching", () => {
   });
 
   it("works with an offer of the viewer", async () => {
-    const camera = await open("camera");
-    await camera.evaluate(() => window.capture());
-    const viewer = await open("viewer");
+    await scene.openCamera();
+    const viewer = await scene.open("viewer");
     await viewer.evaluate(() => window.watch("camera", { offerToReceiveVideo: true, offerToReceiveAudio: true }));
     await waitForFrames(viewer);
   });
@@ -100,7 +72,7 @@ describe("watching", () => {
   });
 
   it("of a producer that is not there is refused", async () => {
-    const viewer = await open("viewer");
+    const viewer = await scene.open("viewer");
     const reason = await viewer.evaluate(async () => {
       await window.connected();
       const session = window.api.createConsumerSession("00000000-0000-0000-0000-000000000000");
@@ -132,9 +104,9 @@ describe("sending", () => {
   });
 
   it.each(["VP9", "VP8"])("prefers %s when told to", async (codec) => {
-    const camera = await open("camera");
+    const camera = await scene.open("camera");
     await camera.evaluate((wanted) => window.capture({ codecs: [wanted] }), codec);
-    const viewer = await open("viewer");
+    const viewer = await scene.open("viewer");
     await viewer.evaluate(() => window.watch("camera"));
     await waitForFrames(viewer);
     const figures = await viewer.evaluate(() => window.session.getStatistics());
@@ -144,10 +116,9 @@ describe("sending", () => {
 
 describe("a network that fails", () => {
   it("and returns brings the media back in the same session", async () => {
-    const camera = await open("camera");
-    await camera.evaluate(() => window.capture());
+    await scene.openCamera();
     const network = new CuttableNetwork();
-    const viewer = await openHarness(browser, web.url, signalling.url, "viewer", (page) => network.join(page));
+    const viewer = await scene.open("viewer", (page) => network.join(page));
     await viewer.evaluate(() => window.watch("camera"));
     await waitForFrames(viewer);
     const before = await viewer.evaluate(() => [window.session.sessionId, window.session.connectivity]);
@@ -162,13 +133,12 @@ describe("a network that fails", () => {
   });
 
   it("and stays away ends the session with a reason", async () => {
-    const camera = await open("camera");
-    await camera.evaluate(() => window.capture());
+    await scene.openCamera();
     const network = new CuttableNetwork();
-    const viewer = await openHarness(browser, web.url, signalling.url, "viewer", (page) => network.join(page));
+    const viewer = await scene.open("viewer", (page) => network.join(page));
     await viewer.evaluate(() => window.watch("camera"));
     await waitForFrames(viewer);
-    await signalling.kill();
+    await scene.signalling.kill();
     network.setCut(true);
     const end = await until("the end", 90_000, () => viewer.evaluate(() => window.session.endReason));
     expect(end.reason).toBe("ice-failed");
@@ -180,16 +150,16 @@ describe("a signalling server that is killed and started again", () => {
   it("interrupts nothing, and everybody is back on it by itself", async () => {
     const { camera, viewer } = await openPair();
     await waitForFrames(viewer);
-    await signalling.kill();
+    await scene.signalling.kill();
     await until("the viewer to notice", 20_000, () => viewer.evaluate(() => !window.api.isConnected));
     await waitForFrames(viewer, 60);
     expect(await viewer.evaluate(() => window.session.endReason)).toBeNull();
-    await signalling.restart();
+    await scene.signalling.restart();
     await until("the producer to be listed again", 30_000, () =>
       viewer.evaluate(() => window.api.getAvailableProducers().length === 1),
     );
     await waitForFrames(viewer);
-    const late = await open("late viewer");
+    const late = await scene.open("late viewer");
     await late.evaluate(() => window.watch("camera"));
     await waitForFrames(late);
     expect(await camera.evaluate(() => window.producer.clients.length)).toBe(2);

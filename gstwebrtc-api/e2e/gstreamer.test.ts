@@ -2,14 +2,14 @@
 /** The browser and the elements: `webrtcsink` is watched and controlled, `webrtcsrc` is sent to. */
 
 import { fileURLToPath } from "node:url";
-import type { Browser, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { openBrowser, openPage, waitForFrames } from "./support/browser.js";
-import { openHarness } from "./support/harness.js";
+import type { Page } from "playwright-core";
+import { describe, expect, it } from "vitest";
+import { openPage, waitForFrames } from "./support/browser.js";
 import { distFolder, gstreamerEnvironment, hasElement, python } from "./support/paths.js";
 import { Program, until } from "./support/program.js";
 import { CuttableNetwork } from "./support/relay.js";
-import { freePort, SignallingServer, startWebServer } from "./support/servers.js";
+import { useScene } from "./support/scene.js";
+import { freePort } from "./support/servers.js";
 
 /** Colours of `videotestsrc pattern=smpte75`, left to right. */
 const BARS = [
@@ -22,51 +22,21 @@ const BARS = [
   [0, 0, 191],
 ] as const;
 
-let browser: Browser;
-let web: Awaited<ReturnType<typeof startWebServer>>;
-let signalling: SignallingServer;
-let programs: Program[] = [];
-
-beforeAll(async () => {
-  web = await startWebServer();
-  browser = await openBrowser();
-});
-
-afterAll(async () => {
-  await browser.close();
-  await web.stop();
-});
-
-beforeEach(async () => {
-  signalling = await SignallingServer.start();
-});
-
-afterEach(async () => {
-  await Promise.all(browser.contexts().map((context) => context.close()));
-  await Promise.all(programs.map((program) => program.stop()));
-  programs = [];
-  await signalling.kill();
-});
+const scene = useScene();
 
 function launch(...pipeline: string[]): Program {
-  const program = new Program("gst-launch-1.0", pipeline, gstreamerEnvironment);
-  programs.push(program);
-  return program;
+  return scene.run(new Program("gst-launch-1.0", pipeline, gstreamerEnvironment));
 }
 
 function launchSink(...properties: string[]): Program {
-  const uri = `signaller::uri=${signalling.url}`;
+  const uri = `signaller::uri=${scene.signalling.url}`;
   const video = "videotestsrc is-live=true pattern=smpte75 ! video/x-raw,width=640,height=360,framerate=30/1 ! ws.";
   const audio = "audiotestsrc is-live=true ! ws.";
   return launch("webrtcsink", "name=ws", uri, "meta=meta,name=bars", ...properties, ...`${video} ${audio}`.split(" "));
 }
 
-function open(name: string): Promise<Page> {
-  return openHarness(browser, web.url, signalling.url, name);
-}
-
 async function watchBars(name = "viewer"): Promise<Page> {
-  const viewer = await open(name);
+  const viewer = await scene.open(name);
   await viewer.evaluate(() => window.watch("bars"));
   await waitForFrames(viewer);
   return viewer;
@@ -109,7 +79,7 @@ describe.skipIf(!hasElement("webrtcsink"))("webrtcsink", () => {
   it("is seen again when the network returns", async () => {
     launchSink();
     const network = new CuttableNetwork();
-    const viewer = await openHarness(browser, web.url, signalling.url, "viewer", (page) => network.join(page));
+    const viewer = await scene.open("viewer", (page) => network.join(page));
     await viewer.evaluate(() => window.watch("bars"));
     await waitForFrames(viewer);
     network.setCut(true);
@@ -132,7 +102,7 @@ describe.skipIf(!hasElement("webrtcsink"))("webrtcsink", () => {
 
   it("answers a viewer's own offer", async () => {
     launchSink();
-    const viewer = await open("viewer");
+    const viewer = await scene.open("viewer");
     await viewer.evaluate(() => window.watch("bars", { offerToReceiveVideo: true, offerToReceiveAudio: true }));
     await waitForFrames(viewer);
   });
@@ -151,10 +121,10 @@ describe.skipIf(!hasElement("webrtcsink"))("webrtcsink", () => {
   it("plays on while the signalling server is killed and started again", async () => {
     launchSink();
     const viewer = await watchBars();
-    await signalling.kill();
+    await scene.signalling.kill();
     await until("the loss", 20_000, () => viewer.evaluate(() => !window.api.isConnected));
     await waitForFrames(viewer, 90);
-    await signalling.restart();
+    await scene.signalling.restart();
     await until("the sink to be back", 40_000, () =>
       viewer.evaluate(() => window.api.getAvailableProducers().length === 1),
     );
@@ -168,7 +138,7 @@ describe.skipIf(!hasElement("webrtcsink"))("webrtcsink", () => {
     const address = `http://127.0.0.1:${port}`;
     launchSink("run-web-server=true", `web-server-directory=${distFolder}`, `web-server-host-addr=${address}`);
     await until("the page", 30_000, () => fetch(address).then(({ ok }) => ok).catch(() => false));
-    const { page, problems } = await openPage(browser, `${address}/?signalling=${signalling.url}`);
+    const { page, problems } = await openPage(scene.browser, `${address}/?signalling=${scene.signalling.url}`);
     await page.getByRole("button", { name: "Watch bars" }).click();
     await waitForFrames(page);
     expect(problems).toEqual([]);
@@ -178,8 +148,9 @@ describe.skipIf(!hasElement("webrtcsink"))("webrtcsink", () => {
     "gets what the user does as navigation events with %s",
     async (property) => {
       const script = fileURLToPath(new URL("support/navigation.py", import.meta.url));
-      const sink = new Program(python, [script, signalling.url, "bars", property], gstreamerEnvironment);
-      programs.push(sink);
+      const sink = scene.run(
+        new Program(python, [script, scene.signalling.url, "bars", property], gstreamerEnvironment),
+      );
       const viewer = await watchBars();
       await viewer.waitForFunction(() => window.session.remoteController?.rtcDataChannel?.readyState === "open");
       await viewer.evaluate(() => window.session.remoteController?.attachVideoElement(document.querySelector("video")));
@@ -204,7 +175,7 @@ describe.skipIf(!hasElement("webrtcsink"))("webrtcsink", () => {
 
 /** Receives and prints a line for each frame. */
 function launchSource(...properties: string[]): Program {
-  const uri = `signaller::uri=${signalling.url}`;
+  const uri = `signaller::uri=${scene.signalling.url}`;
   const frames = "src. ! video/x-raw ! videoconvert ! fakesink name=frames silent=false";
   return launch("-v", "webrtcsrc", "name=src", uri, ...properties, ...frames.split(" "));
 }
@@ -227,7 +198,7 @@ function sizesOf(source: Program): string[] {
 
 describe.skipIf(!hasElement("webrtcsrc"))("webrtcsrc", () => {
   it.each(["VP8", "H264"])("gets the frames of a browser's camera as %s", async (codec) => {
-    const camera = await open("camera");
+    const camera = await scene.open("camera");
     await camera.evaluate((wanted) => window.capture({ codecs: [wanted] }), codec);
     const id = await camera.evaluate(() => window.api.clientId);
     const source = launchSource(`signaller::producer-peer-id=${id}`);
@@ -239,7 +210,7 @@ describe.skipIf(!hasElement("webrtcsrc"))("webrtcsrc", () => {
 
   it("as a passive consumer is sent to when it is invited", async () => {
     const source = launchSource();
-    const camera = await open("camera");
+    const camera = await scene.open("camera");
     await camera.evaluate(() => window.connected());
     await until("the consumer", 30_000, () => camera.evaluate(() => window.api.getAvailableConsumers().length === 1));
     await camera.evaluate(async () => {
@@ -251,8 +222,7 @@ describe.skipIf(!hasElement("webrtcsrc"))("webrtcsrc", () => {
   });
 
   it("goes on when the track is replaced", async () => {
-    const camera = await open("camera");
-    await camera.evaluate(() => window.capture());
+    const camera = await scene.openCamera();
     const id = await camera.evaluate(() => window.api.clientId);
     const source = launchSource(`signaller::producer-peer-id=${id}`);
     await waitForPrintedFrames(source, 30);
@@ -267,8 +237,7 @@ describe.skipIf(!hasElement("webrtcsrc"))("webrtcsrc", () => {
   });
 
   it("leaving is noticed by the page", async () => {
-    const camera = await open("camera");
-    await camera.evaluate(() => window.capture());
+    const camera = await scene.openCamera();
     const id = await camera.evaluate(() => window.api.clientId);
     const source = launchSource(`signaller::producer-peer-id=${id}`);
     await waitForPrintedFrames(source, 10);

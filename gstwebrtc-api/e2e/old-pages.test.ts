@@ -1,44 +1,22 @@
 // SPDX-License-Identifier: MPL-2.0
 /** Pages written for older versions of the library work unchanged. */
 
-import type { Browser, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { openBrowser, openPage, waitForFrames } from "./support/browser.js";
-import { openHarness } from "./support/harness.js";
+import type { Page } from "playwright-core";
+import { describe, expect, it } from "vitest";
+import { openPage, waitForFrames } from "./support/browser.js";
 import { version } from "./support/paths.js";
 import { until } from "./support/program.js";
-import { SignallingServer, startWebServer } from "./support/servers.js";
+import { useScene } from "./support/scene.js";
 
-let browser: Browser;
-let web: Awaited<ReturnType<typeof startWebServer>>;
-let signalling: SignallingServer;
-
-beforeAll(async () => {
-  web = await startWebServer();
-  browser = await openBrowser();
-});
-
-afterAll(async () => {
-  await browser.close();
-  await web.stop();
-});
-
-beforeEach(async () => {
-  signalling = await SignallingServer.start();
-});
-
-afterEach(async () => {
-  await Promise.all(browser.contexts().map((context) => context.close()));
-  await signalling.kill();
-});
+const scene = useScene();
 
 /** Opens a page and counts the websockets it makes. */
 async function openOld(file: string, name = file): Promise<{ page: Page; sockets: string[]; problems: string[] }> {
-  const { page, problems } = await openPage(browser, "about:blank");
+  const { page, problems } = await openPage(scene.browser, "about:blank");
   const sockets: string[] = [];
   page.on("websocket", (socket) => sockets.push(socket.url()));
-  const query = new URLSearchParams({ signalling: signalling.url, version, name });
-  await page.goto(`${web.url}/e2e/${file}?${query.toString()}`);
+  const query = new URLSearchParams({ signalling: scene.signalling.url, version, name });
+  await page.goto(`${scene.web.url}/e2e/${file}?${query.toString()}`);
   return { page, sockets, problems };
 }
 
@@ -48,8 +26,7 @@ function logOf(page: Page): Promise<string[]> {
 
 describe("a page of version 1", () => {
   it("connects once, lists, plays, controls and stops", async () => {
-    const camera = await openHarness(browser, web.url, signalling.url, "camera");
-    await camera.evaluate(() => window.capture());
+    const camera = await scene.openCamera();
     const { page, sockets, problems } = await openOld("legacy-page.html");
     await page.getByText("camera").click();
     await waitForFrames(page);
@@ -70,7 +47,7 @@ describe("a page of version 1", () => {
     const { page, problems } = await openOld("legacy-page.html", "old camera");
     await page.getByText("Start capture").click();
     await until("the role", 20_000, async () => (await logOf(page)).includes("producing"));
-    const viewer = await openHarness(browser, web.url, signalling.url, "viewer");
+    const viewer = await scene.open("viewer");
     await viewer.evaluate(() => window.watch("old camera"));
     await waitForFrames(viewer);
     const id = await viewer.evaluate(() => window.api.clientId);
@@ -85,17 +62,16 @@ describe("a page of version 1", () => {
     const { page } = await openOld("legacy-page.html");
     const hasId = async (): Promise<boolean> => (await page.locator("#client-id").innerText()) !== "none";
     await until("the connection", 20_000, hasId);
-    await signalling.kill();
+    await scene.signalling.kill();
     await until("the loss", 20_000, async () => !(await hasId()));
-    await signalling.restart();
+    await scene.signalling.restart();
     await until("the connection", 20_000, hasId);
   });
 });
 
 describe("a page of version 3", () => {
   it("plays by its own offer, over one connection", async () => {
-    const camera = await openHarness(browser, web.url, signalling.url, "camera");
-    await camera.evaluate(() => window.capture());
+    await scene.openCamera();
     const { page, sockets, problems } = await openOld("version-3-page.html");
     await waitForFrames(page);
     expect(sockets).toHaveLength(1);

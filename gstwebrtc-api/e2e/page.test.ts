@@ -4,50 +4,27 @@
  */
 
 import { mkdir } from "node:fs/promises";
-import type { Browser, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { openBrowser, openPage, waitForFrames } from "./support/browser.js";
-import { openHarness } from "./support/harness.js";
+import type { Page } from "playwright-core";
+import { describe, expect, it } from "vitest";
+import { openPage, waitForFrames } from "./support/browser.js";
 import { screenshotsFolder } from "./support/paths.js";
 import { until } from "./support/program.js";
-import { freePort, SignallingServer, startWebServer } from "./support/servers.js";
+import { useScene } from "./support/scene.js";
+import { freePort, SignallingServer } from "./support/servers.js";
 
 const DESKTOP = { width: 1200, height: 860 };
 const PHONE = { width: 390, height: 844 };
 
-let browser: Browser;
-let web: Awaited<ReturnType<typeof startWebServer>>;
-let signalling: SignallingServer;
+const scene = useScene();
 
-beforeAll(async () => {
-  web = await startWebServer();
-  browser = await openBrowser();
-});
-
-afterAll(async () => {
-  await browser.close();
-  await web.stop();
-});
-
-beforeEach(async () => {
-  signalling = await SignallingServer.start();
-});
-
-afterEach(async () => {
-  await Promise.all(browser.contexts().map((context) => context.close()));
-  await signalling.kill();
-});
-
-async function openApp(server = signalling.url): Promise<Page> {
-  const { page } = await openPage(browser, `${web.url}/?signalling=${server}`);
+async function openApp(server = scene.signalling.url): Promise<Page> {
+  const { page } = await openPage(scene.browser, `${scene.web.url}/?signalling=${server}`);
   await page.setViewportSize(DESKTOP);
   return page;
 }
 
-async function openCamera(name = "Front door"): Promise<Page> {
-  const camera = await openHarness(browser, web.url, signalling.url, name);
-  await camera.evaluate(() => window.capture());
-  return camera;
+function openCamera(name = "Front door"): Promise<Page> {
+  return scene.openCamera(name);
 }
 
 /** Takes a picture in both sizes and colour schemes, and leaves the page as it was. */
@@ -127,12 +104,12 @@ describe("watching", () => {
     const page = await openApp();
     await page.getByRole("button", { name: "Watch Front door" }).click();
     await waitForFrames(page);
-    await signalling.kill();
+    await scene.signalling.kill();
     await page.getByText("Playing, without the signalling server").waitFor();
     await page.getByText("Not connected").waitFor();
     await waitForFrames(page);
     await shoot(page, "signalling-lost", ["dark"]);
-    await signalling.restart();
+    await scene.signalling.restart();
     await page.getByText("Connected", { exact: true }).waitFor();
   });
 });

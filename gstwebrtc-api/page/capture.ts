@@ -100,7 +100,7 @@ export class CaptureSection {
       ? this.#api.createProducerSessionForConsumer(stream, consumerId, options)
       : this.#api.createProducerSession(stream, options);
     if (!session) {
-      for (const track of stream.getTracks()) track.stop();
+      stopTracks(stream.getTracks());
       this.#say("The signalling server is not connected.", "bad");
       return;
     }
@@ -137,14 +137,10 @@ export class CaptureSection {
     if (!session) return;
     try {
       const next = await capture(source);
-      for (const track of session.stream.getTracks()) {
-        const replacement = next.getTracks().find(({ kind }) => kind === track.kind);
-        if (!replacement) continue;
-        await session.replaceTrack(track, replacement);
-        track.stop();
-      }
+      if (session.state === SessionState.closed) stopTracks(next.getTracks());
+      else await change(session, next);
       this.#endWithTracks(session.stream, session);
-      this.#preview.srcObject = session.stream;
+      this.#preview.srcObject = this.#session && session.stream;
     } catch (error) {
       this.#say(captureText(error), "bad");
     }
@@ -153,6 +149,8 @@ export class CaptureSection {
   #show(): void {
     const state = this.#session?.state ?? SessionState.idle;
     this.#stage.hidden = !this.#session;
+    // One stream is sent at a time.
+    this.#consumers.hidden = this.#session !== null;
     setText(this.#toggle, this.#session ? "Stop capture" : "Start capture");
     const isOffered = state === SessionState.streaming;
     if (isOffered) this.#say("Offered: others can watch now.", "good");
@@ -181,6 +179,22 @@ function clientEntry(session: ClientSession): HTMLLIElement {
     entry.remove();
   });
   return entry;
+}
+
+/** Sends the tracks of `next` in place of those that are sent; a kind that it lacks is not sent any more. */
+async function change(session: ProducerSession, next: MediaStream): Promise<void> {
+  const previous = session.stream.getTracks();
+  for (const track of previous) {
+    const replacement = next.getTracks().find(({ kind }) => kind === track.kind);
+    if (replacement) await session.replaceTrack(track, replacement);
+    else session.removeTrack(track);
+  }
+  for (const track of next.getTracks()) session.addTrack(track);
+  stopTracks(previous);
+}
+
+function stopTracks(tracks: readonly MediaStreamTrack[]): void {
+  for (const track of tracks) track.stop();
 }
 
 async function capture(source: string): Promise<MediaStream> {

@@ -177,6 +177,51 @@ describe("replacing a track", () => {
   });
 });
 
+describe("adding and removing a track", () => {
+  const offers = (socket: FakeWebSocket): unknown[] =>
+    socket.sentOf("peer").filter((message) => (message["sdp"] as { type: string } | undefined)?.type === "offer");
+  const microphone = (): MediaStreamTrack => new FakeTrack("audio") as unknown as MediaStreamTrack;
+
+  it("makes a new offer to those who watch, one at a time", async () => {
+    const { socket, session } = producing();
+    socket.say({ type: "startSession", peerId: "viewer", sessionId: "V", offer: null });
+    await settle();
+    const track = microphone();
+    session.addTrack(track);
+    session.addTrack(track);
+    await settle();
+    expect(FakePeerConnection.last.senders.map(({ track }) => track)).toEqual(tracksOf(session));
+    expect(offers(socket)).toHaveLength(1);
+    socket.say({ type: "peer", sessionId: "V", sdp: { type: "answer", sdp: "first" } });
+    await settle();
+    expect(offers(socket)).toHaveLength(2);
+    socket.say({ type: "peer", sessionId: "V", sdp: { type: "answer", sdp: "second" } });
+    session.removeTrack(track);
+    session.removeTrack(track);
+    await settle();
+    expect(offers(socket)).toHaveLength(3);
+    expect(FakePeerConnection.last.senders.map(({ track }) => track)).toEqual([...tracksOf(session), null]);
+  });
+
+  it("changes what those who come later are offered", async () => {
+    const { socket, session } = producing();
+    const [camera] = session.stream.getTracks();
+    session.addTrack(microphone());
+    if (camera) session.removeTrack(camera);
+    socket.say({ type: "startSession", peerId: "later", sessionId: "W", offer: null });
+    await settle();
+    expect(FakePeerConnection.last.senders.map(({ track }) => track?.kind)).toEqual(["audio"]);
+    expect(offers(socket)).toHaveLength(1);
+  });
+
+  it("does nothing after the end", () => {
+    const { session } = producing();
+    session.close();
+    session.addTrack(microphone());
+    expect(session.stream.getTracks()).toHaveLength(1);
+  });
+});
+
 describe("a broken network path", () => {
   it("is looked for anew by an offer that restarts ICE", async () => {
     const { socket } = producing();

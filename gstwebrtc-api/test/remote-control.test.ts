@@ -158,13 +158,29 @@ describe("on a control channel", () => {
     expect(events()).toMatchObject([{ key: "A" }, { event: "KeyRelease", key: "A" }]);
   });
 
+  it("a shortcut of macOS leaves no key pressed", () => {
+    video.happen("keydown", { key: "Meta", code: "MetaLeft", metaKey: true });
+    video.happen("keydown", { key: "c", code: "KeyC", metaKey: true });
+    video.happen("keyup", { key: "Meta", code: "MetaLeft" });
+    expect(events().slice(2)).toMatchObject([
+      { event: "KeyRelease", key: "Meta_L" },
+      { event: "KeyRelease", key: "c" },
+    ]);
+  });
+
+  it("a character typed with AltGr is no shortcut", () => {
+    const getModifierState = (name: string): boolean => name === "AltGraph";
+    video.happen("keydown", { key: "€", code: "KeyE", ctrlKey: true, altKey: true, getModifierState });
+    expect(events()).toEqual([{ event: "KeyPress", key: "EuroSign", modifier_state: "" }]);
+  });
+
   it("what is held is let go when the focus is lost", () => {
     video.happen("keydown", { key: "Shift", code: "ShiftLeft", shiftKey: true });
     video.happen("mousedown", { ...at, button: 1, buttons: 4 });
     video.happen("blur");
     expect(events().slice(2)).toMatchObject([
       { event: "KeyRelease", key: "Shift_L" },
-      { event: "MouseButtonRelease", button: 2 },
+      { event: "MouseButtonRelease", button: 2, x: 640, y: 360 },
     ]);
     video.happen("blur");
     expect(events()).toHaveLength(4);

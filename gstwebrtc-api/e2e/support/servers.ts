@@ -72,8 +72,15 @@ const TYPES: Readonly<Record<string, string | undefined>> = {
   ".css": "text/css",
 };
 
+/** A running web server. */
+export interface WebServer {
+  readonly url: string;
+  readonly port: number;
+  stop(): Promise<void>;
+}
+
 /** A web server that serves `dist/`, and the tests' own pages below `/e2e/`, as any static server would. */
-export async function startWebServer(): Promise<{ url: string; port: number; stop: () => Promise<void> }> {
+export async function startWebServer(): Promise<WebServer> {
   const server: Server = createServer((request, response) => {
     const path = normalize(new URL(request.url ?? "/", "http://localhost").pathname);
     const file = path.startsWith("/e2e/") ? join(pagesFolder, path.slice(5)) : join(distFolder, path);

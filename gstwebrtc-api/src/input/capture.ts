@@ -28,6 +28,8 @@ export class NavigationCapture {
   #pendingMove: MouseEvent | null = null;
   #moveTimer: ReturnType<typeof setTimeout> | undefined;
   #lastTouchAt = -1;
+  /** Where the pointer was last. */
+  #lastPosition: Point = { x: 0, y: 0 };
 
   /**
    * @param element - made focusable, so that it can get key events
@@ -113,6 +115,8 @@ export class NavigationCapture {
     if (isDown) this.#heldKeys.set(place, name);
     else this.#heldKeys.delete(place);
     this.#report({ ...message, key: name }, false);
+    // While it is held, browsers on macOS do not tell that other keys are let go.
+    if (!isDown && event.key === "Meta") this.#letGoKeys();
   }
 
   #touch(event: TouchEvent): void {
@@ -129,14 +133,18 @@ export class NavigationCapture {
 
   #letGo(): void {
     this.#flushMove();
+    this.#letGoKeys();
+    for (const button of this.#heldButtons) {
+      this.#report(mouseButton(false, button, this.#lastPosition, NO_MODIFIERS), false);
+    }
+    this.#heldButtons.clear();
+  }
+
+  #letGoKeys(): void {
     for (const name of this.#heldKeys.values()) {
       this.#report({ event: "KeyRelease", key: name, modifier_state: "" }, false);
     }
-    for (const button of this.#heldButtons) {
-      this.#report(mouseButton(false, button, { x: 0, y: 0 }, NO_MODIFIERS), false);
-    }
     this.#heldKeys.clear();
-    this.#heldButtons.clear();
   }
 
   /** Mouse events over the element have an offset; touches, and events elsewhere, only a place in the window. */
@@ -151,7 +159,8 @@ export class NavigationCapture {
       height: element.clientHeight - padding.top - (parseFloat(style.paddingBottom) || 0),
     };
     const picture = { width: element.videoWidth, height: element.videoHeight };
-    return toPicture(point, box, picture, FITS[style.objectFit] ?? "contain");
+    this.#lastPosition = toPicture(point, box, picture, FITS[style.objectFit] ?? "contain");
+    return this.#lastPosition;
   }
 
   #offsetOf({ clientX, clientY }: MouseEvent | Touch): { offsetX: number; offsetY: number } {

@@ -25,6 +25,8 @@ export interface Modifiers {
   readonly metaKey: boolean;
   readonly shiftKey: boolean;
   readonly buttons?: number;
+  /** Of keyboard and mouse events: whether a modifier is active, by its name in the browser. */
+  getModifierState?(name: string): boolean;
 }
 
 /** What of a wheel event matters. */
@@ -43,9 +45,11 @@ export interface TouchPoint {
 
 /** GstNavigationModifierType nicks, joined with `+`; an empty text for none. */
 export function modifierState(modifiers: Modifiers): string {
+  // Windows has AltGr as Control and Alt together. It chose the character already: what is typed is no shortcut.
+  const isAltGraph = modifiers.getModifierState?.("AltGraph") === true;
   const held = [
-    modifiers.altKey && "mod1-mask",
-    modifiers.ctrlKey && "control-mask",
+    modifiers.altKey && !isAltGraph && "mod1-mask",
+    modifiers.ctrlKey && !isAltGraph && "control-mask",
     modifiers.metaKey && "meta-mask",
     modifiers.shiftKey && "shift-mask",
     ...BUTTON_BITS.map(([bit, number]) => ((modifiers.buttons ?? 0) & bit) !== 0 && `button${number}-mask`),

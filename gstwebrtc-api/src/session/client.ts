@@ -42,6 +42,21 @@ export class ClientSession extends WebRTCSession {
     this.link?.accept(message);
   }
 
+  /** @internal Sends one more track, by another offer. */
+  addTrack(track: MediaStreamTrack): void {
+    if (!this.rtcPeerConnection) return;
+    this.#send(this.rtcPeerConnection, track);
+    this.link?.renegotiate();
+  }
+
+  /** @internal Sends a track no longer, by another offer. */
+  removeTrack(track: MediaStreamTrack): void {
+    const sender = this.rtcPeerConnection?.getSenders().find((sender) => sender.track === track);
+    if (!sender) return;
+    this.rtcPeerConnection?.removeTrack(sender);
+    this.link?.renegotiate();
+  }
+
   /** @internal Sends another track, or none, in place of one that is sent. */
   async replaceTrack(previous: MediaStreamTrack, next: MediaStreamTrack | null): Promise<void> {
     const senders = this.rtcPeerConnection?.getSenders() ?? [];
@@ -53,13 +68,17 @@ export class ClientSession extends WebRTCSession {
   }
 
   protected override onLinkCreated(connection: RTCPeerConnection): void {
-    const { stream, codecs } = this.#outgoing;
-    for (const track of stream.getTracks()) connection.addTrack(track, stream);
-    for (const transceiver of connection.getTransceivers()) preferCodecs(transceiver, codecs);
+    for (const track of this.#outgoing.stream.getTracks()) this.#send(connection, track);
   }
 
   protected override onFinished(): void {
     // The tracks belong to the producer session.
+  }
+
+  #send(connection: RTCPeerConnection, track: MediaStreamTrack): void {
+    const sender = connection.addTrack(track, this.#outgoing.stream);
+    const transceiver = connection.getTransceivers().find((transceiver) => transceiver.sender === sender);
+    if (transceiver) preferCodecs(transceiver, this.#outgoing.codecs);
   }
 }
 

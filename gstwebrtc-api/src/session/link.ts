@@ -37,6 +37,8 @@ export class PeerLink {
   #tail: Promise<void> = Promise.resolve();
   #remoteSdp: string | null = null;
   #isClosed = false;
+  /** Whether what is sent changed since the last offer. */
+  #isOutdated = false;
 
   /**
    * @param configuration - given to the connection as it is
@@ -72,13 +74,13 @@ export class PeerLink {
 
   /** Makes an offer and hands it to `deliver`, or sends it. */
   offer(options: RTCOfferOptions = {}, deliver?: (sdp: string) => void): void {
-    this.#enqueue(async () => {
-      await this.connection.setLocalDescription(await this.connection.createOffer(options));
-      const sdp = this.connection.localDescription?.sdp ?? "";
-      if (this.#isClosed) return;
-      if (deliver) deliver(sdp);
-      else this.#handler.send({ sdp: { type: "offer", sdp } });
-    });
+    this.#enqueue(() => this.#offer(options, deliver));
+  }
+
+  /** Makes another offer because what is sent changed; while one is out, when that is answered. */
+  renegotiate(): void {
+    this.#isOutdated = true;
+    this.#enqueue(() => this.#offerIfOutdated());
   }
 
   /** Looks for a new network path, keeping everything else. */
@@ -97,11 +99,25 @@ export class PeerLink {
     this.connection.close();
   }
 
+  async #offer(options: RTCOfferOptions, deliver?: (sdp: string) => void): Promise<void> {
+    this.#isOutdated = false;
+    await this.connection.setLocalDescription(await this.connection.createOffer(options));
+    const sdp = this.connection.localDescription?.sdp ?? "";
+    if (this.#isClosed) return;
+    if (deliver) deliver(sdp);
+    else this.#handler.send({ sdp: { type: "offer", sdp } });
+  }
+
+  async #offerIfOutdated(): Promise<void> {
+    if (this.#isOutdated && this.connection.signalingState === "stable") await this.#offer({});
+  }
+
   async #applyDescription(description: WireDescription): Promise<void> {
     await this.connection.setRemoteDescription(description);
     if (description.type === "offer") await this.#answer(description.sdp);
     for (const candidate of this.#early.splice(0)) await this.#applyCandidate(candidate);
     this.#watchTransports();
+    await this.#offerIfOutdated();
   }
 
   async #answer(offer: string): Promise<void> {

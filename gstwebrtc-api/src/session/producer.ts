@@ -115,6 +115,28 @@ export class ProducerSession extends TypedEventTarget<ProducerSessionEvents> {
   }
 
   /**
+   * Sends one more track, to those who watch by a new negotiation.
+   *
+   * @param track - joins `stream`; one that is there already changes nothing
+   */
+  addTrack(track: MediaStreamTrack): void {
+    if (this.#state === SessionState.closed || this.#stream.getTracks().includes(track)) return;
+    this.#stream.addTrack(track);
+    for (const client of this.clients) client.addTrack(track);
+  }
+
+  /**
+   * Sends a track no longer, by a new negotiation with those who watch.
+   *
+   * @param track - leaves `stream`, and goes on as such; one that is not there changes nothing
+   */
+  removeTrack(track: MediaStreamTrack): void {
+    if (this.#state === SessionState.closed || !this.#stream.getTracks().includes(track)) return;
+    this.#stream.removeTrack(track);
+    for (const client of this.clients) client.removeTrack(track);
+  }
+
+  /**
    * Sends another track, or none, in place of one, to all consumers and without a new negotiation.
    *
    * @param previous - a track of `stream`

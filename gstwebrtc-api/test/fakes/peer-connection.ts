@@ -61,6 +61,7 @@ export class FakePeerConnection {
   ontrack: ((event: unknown) => void) | null = null;
   ondatachannel: ((event: { channel: FakeDataChannel }) => void) | null = null;
   connectionState = "new";
+  signalingState = "stable";
   iceConnectionState = "new";
   localDescription: Description | null = null;
   remoteDescription: Description | null = null;
@@ -97,12 +98,14 @@ export class FakePeerConnection {
 
   setLocalDescription(description: Description): Promise<void> {
     this.localDescription = description;
+    this.signalingState = description.type === "offer" ? "have-local-offer" : "stable";
     return Promise.resolve();
   }
 
   setRemoteDescription(description: Description): Promise<void> {
     if (FakePeerConnection.failure) return Promise.reject(FakePeerConnection.failure);
     this.remoteDescription = description;
+    this.signalingState = description.type === "offer" ? "have-remote-offer" : "stable";
     return Promise.resolve();
   }
 
@@ -112,8 +115,14 @@ export class FakePeerConnection {
     return Promise.resolve();
   }
 
-  addTrack(track: FakeTrack): void {
-    this.senders.push(new FakeSender(track));
+  addTrack(track: FakeTrack): FakeSender {
+    const sender = new FakeSender(track);
+    this.senders.push(sender);
+    return sender;
+  }
+
+  removeTrack(sender: FakeSender): void {
+    sender.track = null;
   }
 
   createDataChannel(label: string): FakeDataChannel {
