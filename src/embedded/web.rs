@@ -5,13 +5,14 @@
 //! tower-http's `ServeDir`; sockets, limits and TLS are `net/http/server`'s. Starting blocks the caller until the port
 //! is open, requests are answered on the runtime.
 
+use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, Uri};
-use http_body_util::{BodyExt, Limited};
+use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
 use hyper::body::Incoming;
 use tower_http::services::ServeDir;
 use url::Url;
@@ -108,19 +109,16 @@ impl Files {
 }
 
 impl Service for Files {
-    async fn call(&self, _peer: IpAddr, mut request: Request<Incoming>) -> Response<Bytes> {
+    /// Read from the disk in pieces, as the peer takes them.
+    type Body = UnsyncBoxBody<Bytes, io::Error>;
+
+    async fn call(&self, _peer: IpAddr, mut request: Request<Incoming>) -> Response<Self::Body> {
         let Some(uri) = below(request.uri(), &self.prefix) else {
             return status(StatusCode::NOT_FOUND);
         };
         *request.uri_mut() = uri;
         match self.directory.clone().try_call(request).await {
-            Ok(response) => {
-                let (head, body) = response.into_parts();
-                match Limited::new(body, MAX_FILE_BYTES).collect().await {
-                    Ok(body) => Response::from_parts(head, body.to_bytes()),
-                    Err(_) => status(StatusCode::INTERNAL_SERVER_ERROR),
-                }
-            }
+            Ok(response) => response.map(BodyExt::boxed_unsync),
             Err(_) => status(StatusCode::INTERNAL_SERVER_ERROR),
         }
     }
@@ -136,8 +134,8 @@ fn below(uri: &Uri, prefix: &str) -> Option<Uri> {
     }
 }
 
-fn status(status: StatusCode) -> Response<Bytes> {
-    let mut response = Response::new(Bytes::new());
+fn status(status: StatusCode) -> Response<UnsyncBoxBody<Bytes, io::Error>> {
+    let mut response = Response::default();
     *response.status_mut() = status;
     response
 }
@@ -146,8 +144,6 @@ fn status(status: StatusCode) -> Response<Bytes> {
 const ANY_HOST: &str = "0.0.0.0";
 /// The port of the property's default.
 const DEFAULT_PORT: u16 = 8080;
-/// Pages are small; a film in the folder is not what this is for.
-const MAX_FILE_BYTES: usize = 64 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -201,6 +197,25 @@ mod tests {
         );
         assert!(!answer(&server, "HEAD /").contains("hello"));
         server.stop();
+    }
+
+    #[test]
+    fn files_larger_than_memory_should_hold_are_served_in_pieces() {
+        const SIZE: u64 = 80 << 20;
+        let settings = settings("large", None);
+        let file = std::fs::File::create(settings.directory.join("film.mp4")).unwrap();
+        // A hole takes no space.
+        file.set_len(SIZE).unwrap();
+        let server = WebServer::start(&settings).unwrap();
+        let mut stream = std::net::TcpStream::connect(server.address()).unwrap();
+        write!(
+            stream,
+            "GET /film.mp4 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
+        )
+        .unwrap();
+        let received = io::copy(&mut stream, &mut io::sink()).unwrap();
+        assert!((SIZE..SIZE + 1000).contains(&received), "{received}");
+        std::fs::remove_file(settings.directory.join("film.mp4")).unwrap();
     }
 
     #[test]

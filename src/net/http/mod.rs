@@ -5,8 +5,12 @@
 //! Nothing here knows what is said; the protocols are in `signallers::wish`. Everything runs on the process's runtime.
 
 #[cfg(feature = "wish")]
+pub(crate) mod body;
+#[cfg(feature = "wish")]
 pub(crate) mod client;
+mod reader;
 pub(crate) mod server;
 
 /// Largest body taken in either direction. Chromium's largest descriptions are 20 KiB.
-pub(crate) const MAX_BODY: usize = 256 * 1024;
+#[cfg(feature = "wish")]
+const MAX_BODY: usize = 256 * 1024;

@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Listening, accepting and serving, with limits on everything a client could use up: connections, time to send a head,
-//! time and size of a body. TLS fails closed. Dropping the server closes its port and every connection.
+//! time to take the answer. TLS fails closed. Dropping the server closes its port and every connection.
 //!
 //! What requests mean is the `Service`'s: WHIP and WHEP in `signallers/wish/server`, files in `embedded/web`. Runs on
 //! the runtime, a task per connection; HTTP/1.1 (RFC 9112) by hyper.
 
 use std::{
-    convert::Infallible, future::Future, io, net::IpAddr, net::SocketAddr, path::Path, sync::Arc,
-    time::Duration,
+    convert::Infallible, error::Error, future::Future, io, net::IpAddr, net::SocketAddr, path::Path,
+    sync::Arc, time::Duration,
 };
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use http::{Request, Response};
+use hyper::{
+    body::{Body, Incoming},
+    server::conn::http1,
+    service::service_fn,
+};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use tokio::{
@@ -24,22 +27,27 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::MAX_BODY;
+use super::reader::Impatient;
 use crate::runtime;
 
 /// Open connections; more wait in the kernel's queue until one closes.
 const MAX_CONNECTIONS: usize = 512;
 /// Time to finish a TLS handshake and then to send the head of a request; also what an idle connection is kept.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// Time to send a body.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long closing waits for the listener's task, which has nothing to do but to end.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What answers the requests.
 pub(crate) trait Service: Send + Sync + 'static {
+    /// What an answer holds, whole or in pieces that are made as the peer takes them.
+    type Body: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static;
+
     /// Answers one request of `peer`. Dropped when the peer goes away before.
-    fn call(&self, peer: IpAddr, request: Request<Incoming>) -> impl Future<Output = Response<Bytes>> + Send;
+    fn call(
+        &self,
+        peer: IpAddr,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<Self::Body>> + Send;
 }
 
 /// Why a server does not listen.
@@ -126,27 +134,6 @@ pub(crate) fn acceptor(cert: &Path, key: &Path) -> Result<TlsAcceptor, ServeErro
         .map_err(|error| failed(error.to_string()))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
-}
-
-/// Reads a whole body.
-///
-/// # Errors
-/// The status to answer with when it is too large, too slow or broken.
-pub(crate) async fn body(request: Request<Incoming>) -> Result<Bytes, StatusCode> {
-    let announced = request.headers().get(http::header::CONTENT_LENGTH);
-    let announced = announced.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|length| length > MAX_BODY as u64) {
-        return Err(StatusCode::PAYLOAD_TOO_LARGE);
-    }
-    let read = Limited::new(request.into_body(), MAX_BODY).collect();
-    match tokio::time::timeout(BODY_TIMEOUT, read).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-            Err(StatusCode::PAYLOAD_TOO_LARGE)
-        }
-        Ok(Err(_)) => Err(StatusCode::BAD_REQUEST),
-        Err(_) => Err(StatusCode::REQUEST_TIMEOUT),
-    }
 }
 
 /// A name such as `localhost` has an address for each protocol family; with port 0 all share the first one's port.
@@ -239,6 +226,7 @@ async fn connection(
     service: Arc<impl Service>,
     _slot: OwnedSemaphorePermit,
 ) {
+    let stream = Impatient::new(stream);
     let Some(tls) = tls else {
         return speak(stream, peer, service).await;
     };
@@ -250,7 +238,7 @@ async fn connection(
 async fn speak(stream: impl AsyncRead + AsyncWrite + Unpin + Send, peer: IpAddr, service: Arc<impl Service>) {
     let answer = service_fn(|request| {
         let service = service.clone();
-        async move { Ok::<_, Infallible>(service.call(peer, request).await.map(Full::new)) }
+        async move { Ok::<_, Infallible>(service.call(peer, request).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -261,34 +249,34 @@ async fn speak(stream: impl AsyncRead + AsyncWrite + Unpin + Send, peer: IpAddr,
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::{
         io::{Read as _, Write as _},
         net::TcpStream,
+        sync::{Mutex, mpsc},
     };
+
+    use http_body_util::Full;
 
     use super::*;
 
-    struct Echo;
+    /// Greets everybody.
+    struct Greeter;
 
-    impl Service for Echo {
-        async fn call(&self, _: IpAddr, request: Request<Incoming>) -> Response<Bytes> {
-            match body(request).await {
-                Ok(body) => Response::new(body),
-                Err(status) => {
-                    let mut response = Response::default();
-                    *response.status_mut() = status;
-                    response
-                }
-            }
+    impl Service for Greeter {
+        type Body = Full<Bytes>;
+
+        async fn call(&self, _: IpAddr, _: Request<Incoming>) -> Response<Self::Body> {
+            Response::new(Full::new(Bytes::from_static(b"hello")))
         }
     }
 
     fn start(port: u16) -> Result<Server, ServeError> {
-        runtime::block_on(async move { Server::start("127.0.0.1", port, None, Arc::new(Echo)).await })
+        runtime::block_on(async move { Server::start("127.0.0.1", port, None, Arc::new(Greeter)).await })
     }
 
-    fn exchange(server: &Server, request: &str) -> String {
+    /// Sends a request whose answer ends the connection, and reads that.
+    pub(in super::super) fn exchange(server: &Server, request: &str) -> String {
         let mut stream = TcpStream::connect(server.address()).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
         stream.write_all(request.as_bytes()).unwrap();
@@ -297,19 +285,42 @@ mod tests {
         answer
     }
 
+    /// Says when nobody has it any more.
+    struct Large(Vec<u8>, mpsc::Sender<()>);
+
+    impl AsRef<[u8]> for Large {
+        fn as_ref(&self) -> &[u8] {
+            &self.0
+        }
+    }
+
+    impl Drop for Large {
+        fn drop(&mut self) {
+            let _ = self.1.send(());
+        }
+    }
+
+    /// Gives one large answer.
+    struct Once(Mutex<Option<Large>>);
+
+    impl Service for Once {
+        type Body = Full<Bytes>;
+
+        async fn call(&self, _: IpAddr, _: Request<Incoming>) -> Response<Self::Body> {
+            let large = self.0.lock().unwrap().take().unwrap();
+            Response::new(Full::new(Bytes::from_owner(large)))
+        }
+    }
+
     #[test]
-    fn bodies_are_read_up_to_their_limit() {
-        let server = start(0).unwrap();
-        let small = "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello";
-        assert!(exchange(&server, small).ends_with("\r\n\r\nhello"));
-        let large =
-            "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 52428800\r\n\r\nhello";
-        assert!(exchange(&server, large).starts_with("HTTP/1.1 413"));
-        let mut chunked =
-            "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
-                .to_owned();
-        chunked += &format!("{:x}\r\n{}\r\n0\r\n\r\n", MAX_BODY + 1, "x".repeat(MAX_BODY + 1));
-        assert!(exchange(&server, &chunked).starts_with("HTTP/1.1 413"));
+    fn who_does_not_read_the_answer_loses_the_connection() {
+        // More than the buffers of two sockets hold.
+        let (sender, dropped) = mpsc::channel();
+        let service = Arc::new(Once(Mutex::new(Some(Large(vec![0; 64 << 20], sender)))));
+        let server = runtime::block_on(async { Server::start("127.0.0.1", 0, None, service).await }).unwrap();
+        let mut stream = TcpStream::connect(server.address()).unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        dropped.recv_timeout(Duration::from_secs(60)).unwrap();
     }
 
     #[test]
@@ -327,8 +338,7 @@ mod tests {
         let server = start(0).unwrap();
         let address = server.address();
         let mut idle = TcpStream::connect(address).unwrap();
-        idle.write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nh")
-            .unwrap();
+        idle.write_all(b"POST / HTTP/1.1\r\nHost: a\r\n").unwrap();
         assert!(matches!(start(address.port()), Err(ServeError::Bind(..))));
         server.close();
         let again = start(address.port()).unwrap();
@@ -347,7 +357,7 @@ mod tests {
     #[test]
     fn a_name_that_does_not_resolve_is_an_error() {
         let started =
-            runtime::block_on(async { Server::start("name.invalid", 0, None, Arc::new(Echo)).await });
+            runtime::block_on(async { Server::start("name.invalid", 0, None, Arc::new(Greeter)).await });
         assert!(matches!(started, Err(ServeError::Resolve(..))));
     }
 }

@@ -15,6 +15,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{Request, StatusCode, request::Parts};
+use http_body_util::Full;
 use hyper::body::Incoming;
 
 use super::super::resource::Names;
@@ -22,7 +23,7 @@ use super::actor::Inbox;
 use super::limits::Limits;
 use super::protocol::{Ask, Protocol};
 use super::response::{self, Response};
-use crate::net::http::server::{self, Service};
+use crate::net::http::{body, server::Service};
 
 /// One server's way from requests to its machine.
 #[derive(Debug)]
@@ -102,7 +103,9 @@ impl Front {
 }
 
 impl Service for Front {
-    async fn call(&self, peer: IpAddr, request: Request<Incoming>) -> Response {
+    type Body = Full<Bytes>;
+
+    async fn call(&self, peer: IpAddr, request: Request<Incoming>) -> http::Response<Self::Body> {
         let (parts, body) = request.into_parts();
         let wait = self.limits().wait(Instant::now(), peer);
         let mut response = match wait {
@@ -112,12 +115,12 @@ impl Service for Front {
                 wait.as_secs() + 1,
             ),
             None => {
-                let body = server::body(Request::from_parts(parts.clone(), body));
+                let body = body::read(Request::from_parts(parts.clone(), body));
                 self.answer(&parts, body, Names::fresh).await
             }
         };
         self.note(peer, response.status());
         response::allow_cross_origin(&mut response, self.protocol.allowed(parts.uri.path()));
-        response
+        response.map(Full::new)
     }
 }
