@@ -60,10 +60,12 @@ mod imp {
     impl ObjectImpl for WhepWebRTCSink {
         fn constructed(&self) {
             self.parent_constructed();
-            let sink = self.obj().downgrade();
+            let weak = self.obj().downgrade();
             let signaller = WhepServerSignaller::default();
-            signaller.set_media_probe(move || sink.upgrade().is_some_and(|sink| has_media(&sink)));
-            self.obj().set_property("signaller", signaller);
+            signaller.set_media_probe(move || weak.upgrade().is_some_and(|sink| has_media(&sink)));
+            let sink = self.obj();
+            sink.set_property("signaller", signaller);
+            sink.upcast_ref::<BaseWebRTCSink>().leave_restarts_to_peers();
         }
     }
 

@@ -64,6 +64,13 @@ impl BaseWebRTCSink {
     pub fn with_signaller(signaller: Signallable) -> Self {
         glib::Object::builder().property("signaller", signaller).build()
     }
+
+    /// Leaves restarts of ICE to the peers, for protocols in which only they can ask for one. A restart that the peer does
+    /// not learn of would end what a network that comes back by itself would have mended.
+    #[cfg(feature = "whep")]
+    pub(crate) fn leave_restarts_to_peers(&self) {
+        self.imp().settings().may_restart_ice = false;
+    }
 }
 
 impl Default for BaseWebRTCSink {

@@ -51,6 +51,8 @@ pub(crate) struct Settings {
     pub(crate) max_encoders: u32,
     /// In seconds; 0 is no limit.
     pub(crate) session_timeout: u32,
+    /// Whether signalling can carry an ICE restart of ours. No property: it follows from the protocol.
+    pub(crate) may_restart_ice: bool,
 }
 
 impl Settings {
@@ -118,6 +120,7 @@ impl Default for Settings {
             rtx_percentage: Self::RTX_PERCENTAGE,
             max_encoders: Self::MAX_ENCODERS,
             session_timeout: Self::SESSION_TIMEOUT_SECONDS,
+            may_restart_ice: true,
         }
     }
 }

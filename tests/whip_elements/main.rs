@@ -2,8 +2,13 @@
 //! The WHIP and WHEP elements in pipelines: what hostile clients and hard circumstances do to them.
 #![cfg(all(feature = "whip", feature = "whep"))]
 
+mod front;
+mod recovery;
+
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use gst::prelude::*;
@@ -96,8 +101,103 @@ fn to_null(pipeline: &gst::Pipeline) {
     assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
 }
 
+const PICTURE: &str = "videotestsrc is-live=true ! video/x-raw,width=160,height=120,framerate=10/1";
 const WHEP: &str = "videotestsrc is-live=true ! video/x-raw,width=160,height=120,framerate=10/1 ! \
     whepserversink name=sink stun-server=\"\" signaller::host-addr=http://127.0.0.1:0";
+const WHIP: &str = "whipserversrc name=src stun-server=\"\" signaller::stun-server=\"\" signaller::host-addr=http://127.0.0.1:0";
+
+/// Counts the pictures that pass the element `seen`.
+struct Frames(Arc<AtomicU64>);
+
+impl Frames {
+    fn of(pipeline: &gst::Pipeline) -> Self {
+        let frames = Self(Arc::default());
+        let count = frames.0.clone();
+        let pad = pipeline.by_name("seen").unwrap().static_pad("src").unwrap();
+        pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+            count.fetch_add(1, Ordering::Relaxed);
+            gst::PadProbeReturn::Ok
+        });
+        frames
+    }
+
+    /// Waits for so many pictures from now on.
+    fn wait_more(&self, number: u64) {
+        let goal = self.0.load(Ordering::Relaxed) + number;
+        wait_for("pictures", || {
+            (self.0.load(Ordering::Relaxed) >= goal).then_some(())
+        });
+    }
+}
+
+/// POSTs `number` bodies, all at once.
+fn flood(
+    address: &str,
+    path: &str,
+    number: usize,
+    body: impl Fn(usize) -> String + Sync,
+) -> Vec<(u16, String)> {
+    let body = &body;
+    std::thread::scope(|scope| {
+        let posting: Vec<_> = (0..number)
+            .map(|n| scope.spawn(move || ask(address, "POST", path, &body(n))))
+            .collect();
+        posting.into_iter().map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
+/// Memory of this process that is in use, in bytes.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    let kibibytes: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    kibibytes * 1024
+}
+
+#[test]
+fn a_flood_of_garbage_does_not_keep_a_publisher_out() {
+    let receiving = pipeline(&format!(
+        "{WHIP} ! videoconvert ! identity name=seen ! fakesink sync=false"
+    ));
+    let frames = Frames::of(&receiving);
+    receiving.set_state(gst::State::Playing).unwrap();
+    let address = address(&receiving, "src");
+    let publisher = pipeline(&format!(
+        "{PICTURE} ! whipclientsink stun-server=\"\" signaller::whip-endpoint=http://{address}/whip/endpoint"
+    ));
+    let garbage = |n: usize| match n % 4 {
+        0 => "v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\n".to_owned(),
+        1 => offer(n).replace("a=mid", "a=mud"),
+        // Of a player, which has nothing to send.
+        2 => offer(n),
+        _ => "\u{1}".repeat(5000),
+    };
+    publisher.set_state(gst::State::Playing).unwrap();
+    let refused = flood(&address, "/whip/endpoint", 200, garbage);
+    assert!(
+        refused.iter().all(|(status, _)| (400..500).contains(status)),
+        "{refused:?}"
+    );
+    frames.wait_more(30);
+
+    let (threads_before, memory_before) = (threads(), resident());
+    let refused = flood(&address, "/whip/endpoint", 200, garbage);
+    assert!(
+        refused.iter().all(|(status, _)| (400..500).contains(status)),
+        "{refused:?}"
+    );
+    frames.wait_more(30);
+    wait_for("the threads' end", || {
+        (threads() <= threads_before + 5).then_some(())
+    });
+    let grown = resident().saturating_sub(memory_before);
+    assert!(grown < 32 << 20, "{grown} bytes more");
+    for pipeline in [&publisher, &receiving] {
+        let error = pipeline.bus().unwrap().pop_filtered(&[gst::MessageType::Error]);
+        assert!(error.is_none(), "{error:?}");
+        to_null(pipeline);
+    }
+}
 
 #[test]
 fn garbage_leaves_nothing_behind_and_proper_players_are_served() {
@@ -118,24 +218,9 @@ fn garbage_leaves_nothing_behind_and_proper_players_are_served() {
         offer(1).replace("a=mid", "a=mud\r\nx"),
         "\u{1}".repeat(5000),
     ];
-    let statuses = std::thread::scope(|scope| {
-        let posting: Vec<_> = (0..220)
-            .map(|n| {
-                let (address, body) = (
-                    &address,
-                    if n % 11 == 0 {
-                        offer(n)
-                    } else {
-                        garbage[n % 3].clone()
-                    },
-                );
-                scope.spawn(move || ask(address, "POST", "/whep/endpoint", &body))
-            })
-            .collect();
-        posting
-            .into_iter()
-            .map(|thread| thread.join().unwrap())
-            .collect::<Vec<_>>()
+    let statuses = flood(&address, "/whep/endpoint", 220, |n| match n % 11 {
+        0 => offer(n),
+        _ => garbage[n % 3].clone(),
     });
     let served: Vec<_> = statuses.iter().filter(|(status, _)| *status == 201).collect();
     assert_eq!(served.len(), 20);

@@ -19,6 +19,13 @@ impl Operations {
     /// Restarts ICE and tells the peer.
     pub(super) fn recover(&mut self) -> Result<(), EndReason> {
         let id = self.session.id();
+        if !self.session.settings().may_restart_ice {
+            gst::info!(
+                CAT,
+                "session {id}: waiting for the peer, which alone may restart ICE"
+            );
+            return Ok(());
+        }
         if !self.turns.restart() {
             gst::info!(CAT, "session {id}: no restart while an offer is out");
             return Ok(());
