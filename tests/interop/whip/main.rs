@@ -4,6 +4,7 @@
 //! `REQUIRE_ALL=1` that is a failure.
 
 mod browser;
+mod examples;
 mod janus;
 mod livekit;
 mod loops;
