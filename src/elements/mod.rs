@@ -10,6 +10,8 @@ pub(crate) mod awskvswebrtcsink;
 pub(crate) mod livekitwebrtcsink;
 #[cfg(feature = "livekit")]
 pub(crate) mod livekitwebrtcsrc;
+#[cfg(any(feature = "livekit", feature = "whip"))]
+mod session_end;
 pub(crate) mod webrtcsink;
 pub(crate) mod webrtcsrc;
 #[cfg(feature = "whep")]

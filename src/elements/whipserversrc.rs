@@ -12,8 +12,9 @@ use gst::glib;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
 
+use super::session_end;
 use crate::signallers::whip::server::WhipServerSignaller;
-use crate::source::{BaseWebRTCSrc, BaseWebRTCSrcImpl, WebRTCSrcSessionEnd};
+use crate::source::{BaseWebRTCSrc, BaseWebRTCSrcImpl};
 
 glib::wrapper! {
     /// A source that a WHIP client publishes to.
@@ -35,25 +36,17 @@ pub(super) fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
     )
 }
 
-#[allow(
-    missing_docs,
-    reason = "the accessors the derive makes are described by the blurbs"
-)]
+/// Blurb of `on-session-end`.
+const WHEN_A_SESSION_ENDS: &str = "What happens to the pads when a client leaves. Read when a session begins";
+
 mod imp {
     use std::sync::LazyLock;
 
     use super::*;
 
     /// Implementation of `GstWhipServerSrc`.
-    #[derive(Default, glib::Properties)]
-    #[properties(wrapper_type = super::WhipServerSrc)]
-    pub struct WhipServerSrc {
-        // The base class declares it with another default: clients come and go, and the next one gets pads of its own.
-        #[property(name = "on-session-end", type = WebRTCSrcSessionEnd, get = Self::session_end, set = Self::set_session_end,
-            mutable_ready, nick = "On session end", blurb = "What happens to the pads when a client leaves. Read when a \
-            session begins", builder(WebRTCSrcSessionEnd::RemovePads))]
-        _on_session_end: (),
-    }
+    #[derive(Default)]
+    pub struct WhipServerSrc;
 
     #[glib::object_subclass]
     impl ObjectSubclass for WhipServerSrc {
@@ -62,8 +55,21 @@ mod imp {
         type ParentType = BaseWebRTCSrc;
     }
 
-    #[glib::derived_properties]
     impl ObjectImpl for WhipServerSrc {
+        fn properties() -> &'static [glib::ParamSpec] {
+            static PROPERTIES: LazyLock<[glib::ParamSpec; 1]> =
+                LazyLock::new(|| [session_end::property(WHEN_A_SESSION_ENDS)]);
+            &*PROPERTIES
+        }
+
+        fn set_property(&self, _id: usize, value: &glib::Value, _pspec: &glib::ParamSpec) {
+            session_end::set(&*self.obj(), value);
+        }
+
+        fn property(&self, _id: usize, _pspec: &glib::ParamSpec) -> glib::Value {
+            session_end::get(&*self.obj())
+        }
+
         fn constructed(&self) {
             self.parent_constructed();
             let src = self.obj();
@@ -73,21 +79,7 @@ mod imp {
             }
             src.upcast_ref::<BaseWebRTCSrc>()
                 .set_signaller(signaller.upcast());
-            self.base().choose_session_end(WebRTCSrcSessionEnd::RemovePads);
-        }
-    }
-
-    impl WhipServerSrc {
-        fn base(&self) -> BaseWebRTCSrc {
-            self.obj().clone().upcast()
-        }
-
-        fn session_end(&self) -> WebRTCSrcSessionEnd {
-            self.base().session_end()
-        }
-
-        fn set_session_end(&self, session_end: WebRTCSrcSessionEnd) {
-            self.base().choose_session_end(session_end);
+            session_end::choose_default(&*src);
         }
     }
 

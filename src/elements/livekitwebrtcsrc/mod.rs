@@ -18,9 +18,10 @@ use gst::glib;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
 
+use super::session_end;
 use crate::signaller::WebRTCSignallerRole;
 use crate::signallers::livekit::LiveKitSignaller;
-use crate::source::{self, BaseWebRTCSrc, BaseWebRTCSrcImpl, WebRTCSrcSessionEnd};
+use crate::source::{self, BaseWebRTCSrc, BaseWebRTCSrcImpl};
 
 use pad::LiveKitWebRTCSrcPad;
 
@@ -44,23 +45,16 @@ pub(super) fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
     )
 }
 
-#[allow(
-    missing_docs,
-    reason = "the accessors the derive makes are described by the blurbs"
-)]
+/// Blurb of `on-session-end`.
+const WHEN_A_SESSION_ENDS: &str =
+    "What happens to the pads when the session ends, as when the server restarts. Read when a session begins";
+
 mod imp {
     use super::*;
 
     /// Implementation of `GstLiveKitWebRTCSrc`.
-    #[derive(Default, glib::Properties)]
-    #[properties(wrapper_type = super::LiveKitWebRTCSrc)]
-    pub struct LiveKitWebRTCSrc {
-        // The base class declares it with another default: a room outlives its sessions.
-        #[property(name = "on-session-end", type = WebRTCSrcSessionEnd, get = Self::session_end, set = Self::set_session_end,
-            mutable_ready, nick = "On session end", blurb = "What happens to the pads when the session ends, as when the \
-            server restarts. Read when a session begins", builder(WebRTCSrcSessionEnd::RemovePads))]
-        _on_session_end: (),
-    }
+    #[derive(Default)]
+    pub struct LiveKitWebRTCSrc;
 
     #[glib::object_subclass]
     impl ObjectSubclass for LiveKitWebRTCSrc {
@@ -69,27 +63,28 @@ mod imp {
         type ParentType = BaseWebRTCSrc;
     }
 
-    #[glib::derived_properties]
     impl ObjectImpl for LiveKitWebRTCSrc {
+        fn properties() -> &'static [glib::ParamSpec] {
+            static PROPERTIES: LazyLock<[glib::ParamSpec; 1]> =
+                LazyLock::new(|| [session_end::property(WHEN_A_SESSION_ENDS)]);
+            &*PROPERTIES
+        }
+
+        fn set_property(&self, _id: usize, value: &glib::Value, _pspec: &glib::ParamSpec) {
+            session_end::set(&*self.obj(), value);
+        }
+
+        fn property(&self, _id: usize, _pspec: &glib::ParamSpec) -> glib::Value {
+            session_end::get(&*self.obj())
+        }
+
         fn constructed(&self) {
             self.parent_constructed();
-            self.base().choose_session_end(WebRTCSrcSessionEnd::RemovePads);
             let signaller = LiveKitSignaller::new(WebRTCSignallerRole::Consumer);
-            self.base().set_signaller(signaller.upcast());
-        }
-    }
-
-    impl LiveKitWebRTCSrc {
-        fn base(&self) -> BaseWebRTCSrc {
-            self.obj().clone().upcast()
-        }
-
-        fn session_end(&self) -> WebRTCSrcSessionEnd {
-            self.base().session_end()
-        }
-
-        fn set_session_end(&self, session_end: WebRTCSrcSessionEnd) {
-            self.base().choose_session_end(session_end);
+            let src = self.obj();
+            src.upcast_ref::<BaseWebRTCSrc>()
+                .set_signaller(signaller.upcast());
+            session_end::choose_default(&*src);
         }
     }
 

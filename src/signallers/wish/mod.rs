@@ -6,7 +6,7 @@
 //!
 //! Pure parts, each about one document: [`link_header`] (RFC 8288), [`ice_server`], [`resource`] (session URLs and tags),
 //! [`redirect`], [`retry_after`], [`sdpfrag`] (RFC 8840), [`description`] and [`edit`] (session descriptions).
-//! `gathering` watches a webrtcbin for both sides.
+//! `gathering` watches a webrtcbin for both sides, [`shell`] is what their GObjects have in common.
 //! [`server`] and [`client`] have a pure machine each, a shell that does its input and output, and settings.
 
 pub(crate) mod client;
@@ -20,6 +20,7 @@ pub(crate) mod resource;
 pub(crate) mod retry_after;
 pub(crate) mod sdpfrag;
 pub(crate) mod server;
+pub(crate) mod shell;
 
 use std::sync::LazyLock;
 

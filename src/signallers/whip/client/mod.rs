@@ -3,10 +3,6 @@
 //!
 //! What it does is in [`wish::client`](crate::signallers::wish::client); here is its GObject.
 
-#[allow(
-    missing_docs,
-    reason = "the accessors the derive makes are described by the blurbs"
-)]
 mod imp;
 
 use gst::glib;

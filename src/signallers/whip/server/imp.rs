@@ -1,63 +1,31 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The GObject of the WHIP server: properties and action signals in, everything else handed to [`Serving`].
 //!
-//! Owns names and blurbs of the properties, and the lock around the settings, which is taken alone and never while
-//! something is called. RFC 9725, the server's side; a source is behind it.
+//! Owns nothing but its type; names, blurbs and settings are those of `wish::server`. RFC 9725, the server's
+//! side; a source is behind it.
 
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::LazyLock;
 
-use bytes::Bytes;
-use gst::{
-    glib,
-    glib::subclass::{Signal, prelude::*},
-    prelude::*,
+use gst::glib::{
+    self,
+    subclass::{Signal, prelude::*},
 };
 
 use crate::{
-    signaller::{Signallable, SignallableImpl},
+    signaller::Signallable,
     signallers::wish::{
-        CAT, non_empty,
-        server::{Kind, Response, Serving, Settings, actions},
+        server::{self, Kind, Serving, actions},
+        shell::Shell,
     },
 };
 
 /// Private data of the WHIP server.
-#[derive(Debug, glib::Properties)]
-#[properties(wrapper_type = super::WhipServerSignaller)]
-pub struct WhipServerSignaller {
-    #[property(name = "host-addr", type = Option<String>, get = Self::host_addr, set = Self::set_host_addr,
-        default = Settings::WHIP_HOST_ADDR,
-        blurb = "Where to listen, http:// or https://, as a URL whose path is ignored; NULL or empty runs no server, for \
-            applications that forward requests through the action signals. With port 0 reads the port in use. Read when the \
-            element starts")]
-    #[property(name = "stun-server", type = Option<String>, get, set, member = stun_server,
-        default = Settings::STUN_SERVER,
-        blurb = "STUN server announced to clients, stun://host:port; read when the element starts")]
-    #[property(name = "turn-servers", type = gst::Array, get, set, member = turn_servers, mutable_ready,
-        blurb = "TURN servers announced to clients that may publish or play, each turn(s)://user:password@host:port; read when \
-            the element starts")]
-    #[property(name = "timeout", type = u32, get, set, member = timeout, default = Settings::WHIP_TIMEOUT, maximum = 3600,
-        blurb = "How long a client's request waits for the element's description, in seconds; 0 waits for ever. Read when the \
-            element starts")]
-    #[property(name = "auth-token", type = Option<String>, get, set = Self::set_auth_token, member = auth_token,
-        blurb = "Bearer token that every request must carry; NULL lets everybody in. Read when the element starts")]
-    #[property(name = "tls-cert", type = Option<String>, get, set = Self::set_tls_cert, member = tls_cert,
-        blurb = "PEM file of the certificate chain shown to clients, for https://; read when the element starts")]
-    #[property(name = "tls-key", type = Option<String>, get, set = Self::set_tls_key, member = tls_key,
-        blurb = "PEM file of the certificate's private key, for https://; read when the element starts")]
-    settings: Mutex<Settings>,
-    #[property(name = "manual-sdp-munging", type = bool, get = |_: &Self| false, default = false,
-        blurb = "Whether the signaller changes session descriptions itself before sending them")]
-    /// Everything that runs; has a lock of its own.
-    serving: Serving,
-}
+#[derive(Debug)]
+pub struct WhipServerSignaller(Serving);
 
 impl Default for WhipServerSignaller {
     fn default() -> Self {
-        Self {
-            settings: Mutex::new(Settings::new(Kind::Whip)),
-            serving: Serving::new(Kind::Whip),
-        }
+        Self(Serving::new(Kind::Whip))
     }
 }
 
@@ -69,82 +37,30 @@ impl ObjectSubclass for WhipServerSignaller {
     type Interfaces = (Signallable,);
 }
 
-#[glib::derived_properties]
 impl ObjectImpl for WhipServerSignaller {
+    fn properties() -> &'static [glib::ParamSpec] {
+        static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| server::declare(Kind::Whip));
+        &PROPERTIES
+    }
+
     fn signals() -> &'static [Signal] {
-        static SIGNALS: LazyLock<Vec<Signal>> = LazyLock::new(actions::declare::<super::WhipServerSignaller>);
+        static SIGNALS: LazyLock<Vec<Signal>> = LazyLock::new(actions::declare::<WhipServerSignaller>);
         &SIGNALS
     }
-}
 
-impl SignallableImpl for WhipServerSignaller {
-    fn start(&self) {
-        let settings = self.settings().clone();
-        self.serving.start(self.obj().upcast_ref(), &settings);
+    fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
+        self.0.set_property(pspec.name(), value);
     }
 
-    fn stop(&self) {
-        self.serving.stop();
-    }
-
-    fn send_sdp(&self, session_id: &str, sdp: &gst_webrtc::WebRTCSessionDescription) {
-        self.serving.send_sdp(session_id, sdp);
-    }
-
-    fn add_ice(&self, session_id: &str, candidate: &str, sdp_m_line_index: u32, _sdp_mid: Option<String>) {
-        self.serving.add_ice(session_id, candidate, sdp_m_line_index);
-    }
-
-    fn end_session(&self, session_id: &str) {
-        self.serving.end_session(session_id, None);
-    }
-
-    fn end_session_with_error(&self, session_id: &str, error: Option<String>) {
-        self.serving.end_session(session_id, error.as_deref());
+    fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
+        self.0.property(pspec.name())
     }
 }
 
-impl actions::Forwarding for super::WhipServerSignaller {
-    const KIND: Kind = Kind::Whip;
+impl Shell for WhipServerSignaller {
+    type Inside = Serving;
 
-    fn forward(&self, request: http::Request<Bytes>, done: Box<dyn FnOnce(Response) + Send>) {
-        let imp = self.imp();
-        let settings = imp.settings().clone();
-        imp.serving.forward(&settings, request, done);
-    }
-}
-
-impl WhipServerSignaller {
-    fn settings(&self) -> MutexGuard<'_, Settings> {
-        self.settings.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The configured address, with the port in use where the system was left to choose one.
-    fn host_addr(&self) -> Option<String> {
-        let mut url = self.settings().host_addr.clone()?;
-        if let Some(port) = self.serving.port().filter(|_| url.port() == Some(0)) {
-            // A URL with a host takes any port.
-            let _ = url.set_port(Some(port));
-        }
-        Some(url.into())
-    }
-
-    fn set_host_addr(&self, url: Option<String>) {
-        let result = self.settings().set_host_addr(url.as_deref());
-        if let Err(error) = result {
-            gst::error!(CAT, imp = self, "the address stays as it was: {error}");
-        }
-    }
-
-    fn set_auth_token(&self, token: Option<String>) {
-        self.settings().auth_token = non_empty(token);
-    }
-
-    fn set_tls_cert(&self, path: Option<String>) {
-        self.settings().tls_cert = non_empty(path);
-    }
-
-    fn set_tls_key(&self, path: Option<String>) {
-        self.settings().tls_key = non_empty(path);
+    fn inside(&self) -> &Serving {
+        &self.0
     }
 }

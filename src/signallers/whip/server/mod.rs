@@ -3,10 +3,6 @@
 //!
 //! What it does is in [`wish::server`](crate::signallers::wish::server); here is its GObject.
 
-#[allow(
-    missing_docs,
-    reason = "the accessors the derive makes are described by the blurbs"
-)]
 mod imp;
 
 use gst::glib;

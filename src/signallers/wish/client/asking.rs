@@ -1,25 +1,27 @@
 // SPDX-License-Identifier: MPL-2.0
-//! The life of an asking signaller: idle, then running with a thread. What both GObjects delegate to.
+//! The life of an asking signaller: its settings, idle at first, then running with a thread. What both GObjects hold.
 //!
-//! Called from application and state-change threads. Only [`Asking::stop`] waits, and not longer than a state change
-//! may take. Owns the thread of `actor`; which settings can be used is said by `settings`. The lock is held to exchange
-//! the running client only, never while waiting for it.
+//! Called from application and state-change threads. Only stopping waits, and not longer than a state change may take.
+//! Owns the thread of `actor`; which settings can be used is said by `settings`. Each lock is taken alone, and never held
+//! while waiting for the client.
 
 use std::{
-    sync::{Mutex, PoisonError, mpsc},
+    sync::{Mutex, MutexGuard, PoisonError, mpsc},
     time::Duration,
 };
 
+use gst::glib;
 use gst_webrtc::WebRTCSessionDescription;
 
-use super::super::server::Kind;
+use super::super::{server::Kind, shell::Inside};
 use super::actor::{self, Actor, Inbox};
 use super::host::SignallerHost;
+use super::properties;
 use super::protocol::Input;
 use super::settings::Settings;
 use crate::{
-    end_reason::{EndReason, SessionEndReason},
-    signaller::{Signallable, signals},
+    end_reason::EndReason,
+    signaller::{Signallable, SignallableExt as _, signals},
 };
 
 /// How long stopping waits for the session to be deleted at the server, so that a program that ends right after has told it.
@@ -29,6 +31,7 @@ const STOP_PATIENCE: Duration = Duration::from_millis(2500);
 #[derive(Debug)]
 pub(crate) struct Asking {
     kind: Kind,
+    settings: Mutex<Settings>,
     running: Mutex<Option<Running>>,
 }
 
@@ -44,15 +47,23 @@ impl Asking {
     pub(crate) fn new(kind: Kind) -> Self {
         Self {
             kind,
+            settings: Mutex::default(),
             running: Mutex::new(None),
         }
     }
 
-    /// Starts the thread; settings that cannot be used are reported as the signaller's error.
-    pub(crate) fn start(&self, signaller: &Signallable, settings: &Settings) {
-        if let Err(text) = self.try_start(signaller, settings) {
-            signals::emit_error(signaller, &text);
-        }
+    /// Sets the property `name`.
+    pub(crate) fn set_property(&self, name: &str, value: &glib::Value) {
+        properties::set(&mut self.settings(), name, value);
+    }
+
+    /// Reads the property `name`.
+    pub(crate) fn property(&self, name: &str) -> glib::Value {
+        properties::get(&self.settings(), self.kind, name)
+    }
+
+    fn settings(&self) -> MutexGuard<'_, Settings> {
+        self.settings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn try_start(&self, signaller: &Signallable, settings: &Settings) -> Result<(), String> {
@@ -84,47 +95,6 @@ impl Asking {
             .map_err(|error| format!("unable to start: {error}"))
     }
 
-    /// Ends the session at the server and stops.
-    pub(crate) fn stop(&self) {
-        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(Running { inbox, done }) = running {
-            inbox.tell(Input::Stop);
-            // Either way it is over: the thread has ended or ends by itself.
-            let _ = done.recv_timeout(STOP_PATIENCE);
-        }
-    }
-
-    /// The element's description of its session.
-    pub(crate) fn send_sdp(&self, id: &str, sdp: &WebRTCSessionDescription) {
-        if let Ok(sdp) = sdp.sdp().as_text() {
-            self.tell(Input::LocalDescription {
-                id: id.to_owned(),
-                sdp,
-            });
-        }
-    }
-
-    /// A candidate of the element.
-    pub(crate) fn add_ice(&self, id: &str, candidate: &str, m_line: u32) {
-        self.tell(Input::LocalCandidate {
-            id: id.to_owned(),
-            m_line,
-            candidate: candidate.to_owned(),
-        });
-    }
-
-    /// The element ended its session.
-    pub(crate) fn end_session(&self, id: &str, reason: Option<&str>) {
-        let reason = match reason {
-            Some(text) => EndReason::from_wire(Some(text)),
-            None => EndReason::new(SessionEndReason::Closed, ""),
-        };
-        self.tell(Input::Ended {
-            id: id.to_owned(),
-            reason,
-        });
-    }
-
     fn tell(&self, input: Input) {
         let inbox = {
             let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
@@ -133,6 +103,51 @@ impl Asking {
         if let Some(inbox) = inbox {
             inbox.tell(input);
         }
+    }
+}
+
+impl Inside for Asking {
+    /// Starts the thread; settings that cannot be used are reported as the signaller's error.
+    fn start(&self, signaller: &Signallable) {
+        let settings = self.settings().clone();
+        if let Err(text) = self.try_start(signaller, &settings) {
+            signals::emit_error(signaller, &text);
+        }
+    }
+
+    fn stop(&self) {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Running { inbox, done }) = running {
+            inbox.tell(Input::Stop);
+            // Either way it is over: the thread has ended or ends by itself.
+            let _ = done.recv_timeout(STOP_PATIENCE);
+        }
+    }
+
+    fn send_sdp(&self, signaller: &Signallable, id: &str, sdp: &WebRTCSessionDescription) {
+        // Munging is a publisher's own business (manual-sdp-munging): just before the description leaves.
+        let munged = (self.kind == Kind::Whip).then(|| signaller.munge_sdp(id, sdp));
+        if let Ok(sdp) = munged.as_ref().unwrap_or(sdp).sdp().as_text() {
+            self.tell(Input::LocalDescription {
+                id: id.to_owned(),
+                sdp,
+            });
+        }
+    }
+
+    fn add_ice(&self, id: &str, candidate: &str, m_line: u32) {
+        self.tell(Input::LocalCandidate {
+            id: id.to_owned(),
+            m_line,
+            candidate: candidate.to_owned(),
+        });
+    }
+
+    fn end_session(&self, id: &str, reason: EndReason) {
+        self.tell(Input::Ended {
+            id: id.to_owned(),
+            reason,
+        });
     }
 }
 

@@ -9,9 +9,10 @@ mod asking;
 mod host;
 mod local;
 mod machine;
+mod properties;
 mod protocol;
 mod running;
 mod settings;
 
 pub(crate) use asking::Asking;
-pub(crate) use settings::Settings;
+pub(crate) use properties::declare;

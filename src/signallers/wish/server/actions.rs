@@ -7,24 +7,24 @@
 
 use bytes::Bytes;
 use gst::{
-    glib::{self, subclass::Signal},
+    glib::{
+        self,
+        subclass::{Signal, prelude::*},
+    },
     prelude::*,
 };
 use http::{Method, Request, header};
 
+use super::super::shell::Shell;
 use super::protocol::Kind;
 use super::response::{Response, SDP};
+use super::serving::Serving;
 
-/// A signaller that takes forwarded requests.
-pub(crate) trait Forwarding: IsA<glib::Object> {
-    /// The protocol of its paths and structure names.
-    const KIND: Kind;
-    /// Answers `request` through `done`.
-    fn forward(&self, request: Request<Bytes>, done: Box<dyn FnOnce(Response) + Send>);
-}
-
-/// The action signals of `T`.
-pub(crate) fn declare<T: Forwarding>() -> Vec<Signal> {
+/// The action signals of a signaller, whose server answers what is forwarded.
+pub(crate) fn declare<T>() -> Vec<Signal>
+where
+    T: ObjectSubclass + Shell<Inside = Serving>,
+{
     let text = String::static_type();
     let (bytes, promise) = (glib::Bytes::static_type(), gst::Promise::static_type());
     vec![
@@ -89,7 +89,7 @@ fn action(name: &'static str, params: &[glib::Type], handler: fn(&[glib::Value])
 }
 
 /// Builds the request an HTTP client would have sent, so that one set of rules serves both.
-fn act<T: Forwarding>(
+fn act<T>(
     args: &[glib::Value],
     method: Method,
     place: &str,
@@ -97,21 +97,25 @@ fn act<T: Forwarding>(
     body: Bytes,
     headers: Option<gst::Structure>,
     promise: &glib::Value,
-) -> Option<()> {
-    let signaller = args[0].get::<glib::Object>().ok()?.downcast::<T>().ok()?;
+) -> Option<()>
+where
+    T: ObjectSubclass + Shell<Inside = Serving>,
+{
+    let signaller = args[0].get::<T::Type>().ok()?;
+    let serving = T::from_obj(&signaller).inside();
+    let kind = serving.kind();
     let promise = promise.get::<gst::Promise>().ok()?;
     let path = match id {
-        Some(id) => format!("/{}/{place}/{id}", T::KIND.name()),
-        None => format!("/{}/{place}", T::KIND.name()),
+        Some(id) => format!("/{}/{place}/{id}", kind.name()),
+        None => format!("/{}/{place}", kind.name()),
     };
     match request(method, &path, headers.as_deref(), body) {
-        Ok(request) => signaller.forward(
-            request,
-            Box::new(move |response| promise.reply(Some(reply(T::KIND, &response)))),
-        ),
+        Ok(request) => serving.forward(request, move |response| {
+            promise.reply(Some(reply(kind, &response)));
+        }),
         // An id that cannot stand in a path is of no session.
         Err(_) => promise.reply(Some(reply(
-            T::KIND,
+            kind,
             &super::response::empty(http::StatusCode::NOT_FOUND),
         ))),
     }

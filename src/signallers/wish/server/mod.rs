@@ -10,6 +10,7 @@ mod front;
 pub(super) mod host;
 mod limits;
 mod machine;
+mod properties;
 mod protocol;
 mod response;
 mod serving;
@@ -17,7 +18,6 @@ mod session;
 mod settings;
 mod values;
 
+pub(crate) use properties::declare;
 pub(crate) use protocol::Kind;
-pub(crate) use response::Response;
 pub(crate) use serving::Serving;
-pub(crate) use settings::Settings;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
-//! The life of a serving signaller: idle with a queue, then running with a thread and, unless the application brings its
-//! own, an HTTP server. What both GObjects delegate to.
+//! The life of a serving signaller: its settings, idle with a queue at first, then running with a thread and, unless the
+//! application brings its own, an HTTP server. What both GObjects hold.
 //!
 //! Called from application and state-change threads; nothing here waits for a client. Owns the start and the stop;
 //! requests go from `front` to `actor` without passing here. An idle server has a queue already, so a verb that comes
@@ -13,16 +13,17 @@ use gst::{glib, prelude::*};
 use gst_webrtc::WebRTCSessionDescription;
 use http::Request;
 
-use super::super::CAT;
+use super::super::{CAT, shell::Inside};
 use super::actor::{self, Inbox, Outbox};
 use super::front::Front;
 use super::host::SignallerHost;
+use super::properties;
 use super::protocol::{Kind, Protocol};
 use super::response::Response;
 use super::settings::Settings;
 use super::values::Input;
 use crate::{
-    end_reason::{EndReason, SessionEndReason},
+    end_reason::EndReason,
     net::http::server::Server,
     runtime,
     signaller::{Signallable, signals},
@@ -34,6 +35,7 @@ pub(super) type Probe = Arc<Box<dyn Fn() -> bool + Send + Sync>>;
 /// A server that may run.
 pub(crate) struct Serving {
     kind: Kind,
+    settings: Mutex<Settings>,
     /// Whether there is anything to play; nobody asks a server that receives.
     has_media: OnceLock<Probe>,
     state: Mutex<State>,
@@ -72,13 +74,77 @@ impl Serving {
     pub(crate) fn new(kind: Kind) -> Self {
         Self {
             kind,
+            settings: Mutex::new(Settings::new(kind)),
             has_media: OnceLock::new(),
             state: Mutex::new(State::idle()),
         }
     }
 
+    /// Which protocol it speaks.
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Sets the property `name`.
+    pub(crate) fn set_property(&self, name: &str, value: &glib::Value) {
+        properties::set(&mut self.settings(), name, value);
+    }
+
+    /// Reads the property `name`; the address has the port in use where the system was left to choose one.
+    pub(crate) fn property(&self, name: &str) -> glib::Value {
+        let mut settings = self.settings().clone();
+        if let (properties::HOST_ADDR, Some(url), Some(port)) = (name, &mut settings.host_addr, self.port()) {
+            // A URL with a host takes any port.
+            let _ = url.set_port(Some(port));
+        }
+        properties::get(&settings, name)
+    }
+
+    /// Has new sessions put off while `probe` says that there is no media. Only the first probe counts.
+    pub(crate) fn set_media_probe(&self, probe: Box<dyn Fn() -> bool + Send + Sync>) {
+        // The element sets it when it is constructed, once.
+        let _ = self.has_media.set(Arc::new(probe));
+    }
+
+    /// The port listened on.
+    fn port(&self) -> Option<u16> {
+        let slot = self.state().server.clone();
+        match &*locked(&slot) {
+            Slot::Open(server) => Some(server.address().port()),
+            _ => None,
+        }
+    }
+
+    /// Answers a request that the application forwards; `done` is called once, on a thread of the runtime.
+    pub(crate) fn forward(&self, request: Request<Bytes>, done: impl FnOnce(Response) + Send + 'static) {
+        let (protocol, _) = self.settings().protocol(self.kind);
+        let front = Front::new(
+            Protocol {
+                token: None,
+                ..protocol
+            },
+            self.inbox(),
+        );
+        runtime::spawn(async move { done(front.forwarded(request).await) }).detach();
+    }
+
+    fn inbox(&self) -> Inbox {
+        self.state().inbox.clone()
+    }
+
+    fn settings(&self) -> MutexGuard<'_, Settings> {
+        self.settings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inside for Serving {
     /// Starts the thread and, if there is an address, the HTTP server, whose failure is reported as the signaller's error.
-    pub(crate) fn start(&self, signaller: &Signallable, settings: &Settings) {
+    fn start(&self, signaller: &Signallable) {
+        let settings = self.settings().clone();
         let (protocol, unusable) = settings.protocol(self.kind);
         for what in unusable {
             gst::warning!(CAT, obj = signaller, "not announced to clients: {what}");
@@ -97,12 +163,12 @@ impl Serving {
         if settings.host_addr.is_some() {
             *locked(&slot) = Slot::Starting;
             let front = Arc::new(Front::new(protocol, inbox));
-            runtime::spawn(listen(signaller.downgrade(), settings.clone(), front, slot)).detach();
+            runtime::spawn(listen(signaller.downgrade(), settings, front, slot)).detach();
         }
     }
 
     /// Stops everything and is idle again. The port is free when this returns.
-    pub(crate) fn stop(&self) {
+    fn stop(&self) {
         let old = std::mem::replace(&mut *self.state(), State::idle());
         old.inbox.stop();
         let slot = std::mem::take(&mut *locked(&old.server));
@@ -111,23 +177,7 @@ impl Serving {
         }
     }
 
-    /// Has new sessions put off while `probe` says that there is no media. Only the first probe counts.
-    pub(crate) fn set_media_probe(&self, probe: Box<dyn Fn() -> bool + Send + Sync>) {
-        // The element sets it when it is constructed, once.
-        let _ = self.has_media.set(Arc::new(probe));
-    }
-
-    /// The port listened on, when the address leaves it to the system.
-    pub(crate) fn port(&self) -> Option<u16> {
-        let slot = self.state().server.clone();
-        match &*locked(&slot) {
-            Slot::Open(server) => Some(server.address().port()),
-            _ => None,
-        }
-    }
-
-    /// The element's description of a session.
-    pub(crate) fn send_sdp(&self, id: &str, sdp: &WebRTCSessionDescription) {
+    fn send_sdp(&self, _signaller: &Signallable, id: &str, sdp: &WebRTCSessionDescription) {
         if let Ok(sdp) = sdp.sdp().as_text() {
             self.inbox().tell(Input::LocalDescription {
                 id: id.to_owned(),
@@ -136,8 +186,7 @@ impl Serving {
         }
     }
 
-    /// A candidate of the element.
-    pub(crate) fn add_ice(&self, id: &str, candidate: &str, m_line: u32) {
+    fn add_ice(&self, id: &str, candidate: &str, m_line: u32) {
         self.inbox().tell(Input::LocalCandidate {
             id: id.to_owned(),
             m_line,
@@ -145,42 +194,11 @@ impl Serving {
         });
     }
 
-    /// The element ended a session.
-    pub(crate) fn end_session(&self, id: &str, reason: Option<&str>) {
-        let reason = match reason {
-            Some(text) => EndReason::from_wire(Some(text)),
-            None => EndReason::new(SessionEndReason::Closed, ""),
-        };
+    fn end_session(&self, id: &str, reason: EndReason) {
         self.inbox().tell(Input::Ended {
             id: id.to_owned(),
             reason,
         });
-    }
-
-    /// Answers a request that the application forwards; `done` is called once, on a thread of the runtime.
-    pub(crate) fn forward(
-        &self,
-        settings: &Settings,
-        request: Request<Bytes>,
-        done: impl FnOnce(Response) + Send + 'static,
-    ) {
-        let (protocol, _) = settings.protocol(self.kind);
-        let front = Front::new(
-            Protocol {
-                token: None,
-                ..protocol
-            },
-            self.inbox(),
-        );
-        runtime::spawn(async move { done(front.forwarded(request).await) }).detach();
-    }
-
-    fn inbox(&self) -> Inbox {
-        self.state().inbox.clone()
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
