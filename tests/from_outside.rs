@@ -4,10 +4,10 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The launch lines of the README's shell blocks.
-fn lines() -> Vec<String> {
-    let text = include_str!("../README.md");
-    text.lines()
+/// The launch lines of a document's shell blocks.
+fn lines(document: &str) -> Vec<String> {
+    document
+        .lines()
         .filter(|line| line.starts_with("gst-launch-1.0 "))
         .map(str::to_owned)
         .collect()
@@ -32,19 +32,17 @@ fn built(name: &str) -> PathBuf {
 #[test]
 fn the_lines_that_send_and_receive_work_as_pasted() {
     built("libgstrswebrtc.so");
-    let lines = lines();
+    let lines = lines(include_str!("../README.md"));
     let send = lines
         .iter()
         .find(|line| line.contains("webrtcsink name=ws meta="))
         .expect("a line that sends");
     let receive: Vec<_> = lines.iter().filter(|line| line.contains("ID")).collect();
     assert!(receive.len() >= 2, "lines that receive: {receive:?}");
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/pasted-lines.sh");
-    let output = Command::new(script)
+    let output = isolated("pasted-lines.sh")
         .arg(built("gst-webrtc-signalling-server"))
         .arg(send)
         .args(&receive)
-        .env("GST_PLUGIN_PATH", build_folder())
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&output.stderr);
@@ -58,6 +56,41 @@ fn the_lines_that_send_and_receive_work_as_pasted() {
         receive.len(),
         "{shown}{text}"
     );
+}
+
+/// A script of `tests/interop` in a network of its own, with the plugin of this build.
+fn isolated(script: &str) -> Command {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop");
+    let mut command = Command::new(folder.join("isolated.sh"));
+    command
+        .arg(folder.join(script))
+        .env("GST_PLUGIN_PATH", build_folder());
+    command
+}
+
+/// The server's line comes before or after the client's; with the name of older documentation the client works as well.
+#[cfg(all(feature = "whip", feature = "whep"))]
+#[test]
+fn the_lines_of_whip_and_whep_work_as_pasted() {
+    built("libgstrswebrtc.so");
+    let lines = lines(include_str!("../docs/whip-whep.md"));
+    let line = |element: &str| {
+        let found = lines.iter().find(|line| line.contains(element));
+        found.unwrap_or_else(|| panic!("a line with {element}")).clone()
+    };
+    let old = line("whipclientsink").replace("whipclientsink", "whipwebrtcsink");
+    for (port, server, client) in [
+        ("8080", line("whipserversrc"), line("whipclientsink")),
+        ("8080", line("whipserversrc"), old),
+        ("9090", line("whepserversink"), line("whepclientsrc")),
+    ] {
+        let output = isolated("pasted-pair.sh")
+            .args([port, &server, &client])
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{text}");
+    }
 }
 
 #[test]

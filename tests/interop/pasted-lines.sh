@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs launch lines of the README as they stand there, in a network of their own, under a virtual screen.
+# Runs launch lines of the README as they stand there, under a virtual screen. To be run by isolated.sh.
 #
 #   pasted-lines.sh SERVER SEND RECEIVE...
 #
@@ -7,24 +7,8 @@
 # producer's, until its sink has rendered pictures. Prints a line for each; fails when one does not come to that.
 set -euo pipefail
 
-if [ "${ISOLATED:-}" != yes ]; then
-  # Ports are those of the README, and what is started here ends here.
-  export ISOLATED=yes
-  exec unshare --user --map-root-user --net --pid --fork --kill-child --mount-proc "$0" "$@"
-fi
-ip link set lo up
-# libnice does not use the loopback interface.
-ip link add media0 type veth peer name media1
-ip addr add 10.99.0.1/24 dev media0
-ip link set media0 up
-ip link set media1 up
-
-server=$1 send=$2
+server=$1 send=$2 work=$WORK
 shift 2
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-export GST_REGISTRY=$work/registry XDG_RUNTIME_DIR=$work NO_AT_BRIDGE=1
-export GST_DEBUG_NO_COLOR=1
 
 wait_for() { # seconds, command...
   local end=$((SECONDS + $1))
