@@ -103,6 +103,29 @@ describe("sending", () => {
     expect(await viewer.evaluate(() => window.session.sessionId)).toBe(sessionId);
   });
 
+  it("adds sound and takes it away again in the same session", async () => {
+    const camera = await scene.open("camera");
+    await camera.evaluate(() => window.capture({}, { video: true }));
+    const viewer = await scene.open("viewer");
+    await viewer.evaluate(() => window.watch("camera"));
+    await waitForFrames(viewer);
+    await camera.evaluate(async () => {
+      const [track] = (await navigator.mediaDevices.getUserMedia({ audio: true })).getTracks();
+      if (track) window.producer.addTrack(track);
+    });
+    await until("a sound", 30_000, () =>
+      viewer.evaluate(async () => ((await window.session.getStatistics())?.audio?.level ?? 0) > 0),
+    );
+    await camera.evaluate(() => {
+      for (const track of window.producer.stream.getAudioTracks()) window.producer.removeTrack(track);
+    });
+    await until("silence", 30_000, () =>
+      viewer.evaluate(() => window.session.streams[0]?.getAudioTracks().length === 0),
+    );
+    await waitForFrames(viewer);
+    expect(await viewer.evaluate(() => window.session.endReason)).toBeNull();
+  });
+
   it.each(["VP9", "VP8"])("prefers %s when told to", async (codec) => {
     const camera = await scene.open("camera");
     await camera.evaluate((wanted) => window.capture({ codecs: [wanted] }), codec);

@@ -236,6 +236,24 @@ describe.skipIf(!hasElement("webrtcsrc"))("webrtcsrc", () => {
     await waitForPrintedFrames(source, 30);
   });
 
+  it("gets another pad when a track is added, and goes on when it is removed", async () => {
+    const camera = await scene.open("camera");
+    await camera.evaluate(() => window.capture({}, { video: true }));
+    const id = await camera.evaluate(() => window.api.clientId);
+    const tone = "src. ! audio/x-raw ! audioconvert ! fakesink name=tone silent=false async=false";
+    const source = launchSource(`signaller::producer-peer-id=${id}`, ...tone.split(" "));
+    await waitForPrintedFrames(source, 10);
+    await camera.evaluate(async () => {
+      const [track] = (await navigator.mediaDevices.getUserMedia({ audio: true })).getTracks();
+      if (track) window.producer.addTrack(track);
+    });
+    await source.waitFor(/tone: last-message = chain/);
+    await camera.evaluate(() => {
+      for (const track of window.producer.stream.getAudioTracks()) window.producer.removeTrack(track);
+    });
+    await waitForPrintedFrames(source, 30);
+  });
+
   it("leaving is noticed by the page", async () => {
     const camera = await scene.openCamera();
     const id = await camera.evaluate(() => window.api.clientId);

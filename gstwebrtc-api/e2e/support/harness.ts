@@ -23,7 +23,7 @@ declare global {
     connected: () => Promise<string>;
     producerNamed: (name: string) => Promise<string>;
     watch: (name: string, offerOptions?: RTCOfferOptions) => Promise<void>;
-    capture: (options?: ProducerSessionOptions) => Promise<void>;
+    capture: (options?: ProducerSessionOptions, wanted?: MediaStreamConstraints) => Promise<void>;
   }
 }
 
