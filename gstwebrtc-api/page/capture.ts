@@ -69,7 +69,7 @@ export class CaptureSection {
   /** A passive consumer waits to be sent something. */
   consumerAdded(consumer: Peer): void {
     const send = button("Send to it", {}, () => void this.#switch(consumer.id));
-    this.#consumers.append(element("li", { "data-consumer": consumer.id }, `${nameOf(consumer)} waits`, send));
+    this.#consumers.append(element("li", { "data-consumer": consumer.id }, element("bdi", {}, nameOf(consumer)), " waits ", send));
   }
 
   /** A passive consumer left. */

@@ -11,6 +11,7 @@ import { CaptureSection } from "./capture.js";
 import { byId, setText } from "./dom.js";
 import { signallingServers } from "./servers.js";
 import { StreamEntry } from "./stream.js";
+import { MAX_EXPLANATION, shortened } from "./words.js";
 
 const servers = signallingServers(new URL(location.href));
 const api = new GstWebRTCAPI({
@@ -66,7 +67,7 @@ api.registerPeerListener({
   consumerRemoved: (consumer) => capture.consumerRemoved(consumer),
 });
 api.addEventListener("error", ({ message }) => {
-  if (api.isConnected) showConnection("Connected", "good", `The signalling server says: ${message}`);
+  if (api.isConnected) showConnection("Connected", "good", `The signalling server says: ${shortened(message, MAX_EXPLANATION)}`);
   else showConnection("Not connected", "bad", unreachable());
 });
 

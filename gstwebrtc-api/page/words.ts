@@ -7,6 +7,12 @@
 
 import { SessionState, type SessionEnd, type SessionEndReason, type WebRTCSession } from "../src/index.js";
 
+/** Longest name shown: two lines of a telephone. */
+const MAX_NAME = 80;
+
+/** Longest explanation shown that comes from others. */
+export const MAX_EXPLANATION = 300;
+
 /** A text and how it should look. */
 export interface Status {
   readonly text: string;
@@ -46,7 +52,7 @@ const ENDS: Readonly<Record<SessionEndReason, string>> = {
 /** Why a session ended, in a sentence; null if the user ended it. */
 export function endText(end: SessionEnd): string | null {
   if (end.reason === "closed" && !end.isRemote) return null;
-  const detail = end.reason === "internal" || end.reason === "bad-description" ? ` (${end.message})` : "";
+  const detail = end.reason === "internal" || end.reason === "bad-description" ? ` (${shortened(end.message, MAX_EXPLANATION)})` : "";
   return ENDS[end.reason] + detail;
 }
 
@@ -74,9 +80,16 @@ export function withUnit(value: number | null, unit: string, digits = 0): string
   return value === null ? "–" : `${value.toFixed(digits)} ${unit}`;
 }
 
+/** A text of others at a length that people can read, in UTF-16 units. */
+export function shortened(text: string, length: number): string {
+  if (text.length <= length) return text;
+  // Not in the middle of a character.
+  return `${text.slice(0, length - 1).replace(/[\uD800-\uDBFF]$/, "")}…`;
+}
+
 /** What a peer calls itself, else its id. */
 export function nameOf(peer: { readonly id: string; readonly meta: Readonly<Record<string, unknown>> }): string {
   const { name, "display-name": displayName } = peer.meta;
   const given = [name, displayName].find((text) => typeof text === "string" && text.trim() !== "");
-  return typeof given === "string" ? given : peer.id;
+  return shortened(typeof given === "string" ? given.trim() : peer.id, MAX_NAME);
 }

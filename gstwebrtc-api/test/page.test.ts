@@ -4,7 +4,7 @@
 import { describe, expect, it } from "vitest";
 import { chartPoints } from "../page/chart.js";
 import { signallingServers } from "../page/servers.js";
-import { bitrateText, endText, nameOf, sessionStatus, withUnit } from "../page/words.js";
+import { bitrateText, endText, nameOf, sessionStatus, shortened, withUnit } from "../page/words.js";
 import { SessionState } from "../src/index.js";
 
 describe("the signalling server", () => {
@@ -49,6 +49,13 @@ describe("words", () => {
     expect(nameOf({ id: "x", meta: { name: "Door" } })).toBe("Door");
     expect(nameOf({ id: "x", meta: { name: " " } })).toBe("x");
     expect(nameOf({ id: "x", meta: { name: 5 } })).toBe("x");
+    expect(nameOf({ id: "x", meta: { name: "Door".repeat(100) } })).toHaveLength(80);
+  });
+
+  it("of others are cut at a readable length, between characters", () => {
+    expect(shortened("Door", 4)).toBe("Door");
+    expect(shortened("Front door", 6)).toBe("Front…");
+    expect(shortened("🚪🚪🚪", 4)).toBe("🚪…");
   });
 });
 
