@@ -2,6 +2,7 @@
 //! What the tests share, without depending on what they test.
 
 pub mod candidate;
+pub mod coturn;
 #[cfg(feature = "kvs")]
 pub mod kvs;
 pub mod link;

@@ -8,7 +8,6 @@ mod browser;
 #[path = "../common/mod.rs"]
 mod common;
 mod connection;
-mod coturn;
 mod master;
 mod media;
 mod refusals;

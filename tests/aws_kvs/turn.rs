@@ -4,11 +4,11 @@
 use std::time::{Duration, SystemTime};
 
 use gst::prelude::*;
+use testkit::coturn::Coturn;
 use testkit::kvs::switches::{Call, IceServer};
 use testkit::kvs::{Kvs, turn};
 
 use super::common::wait_until;
-use super::coturn::Coturn;
 use super::master::Master;
 use super::viewer::Viewer;
 
@@ -24,13 +24,15 @@ fn server(uri: &str, username: &str, password: &str, ttl: u32) -> IceServer {
 /// Gives out credentials of `coturn` that end after `ttl` seconds.
 fn hand_out(kvs: &Kvs, coturn: &Coturn, ttl: u32) {
     let lifetime = Duration::from_secs(ttl.into());
-    let (user, password) = turn::credentials(coturn.secret(), "demo", SystemTime::now(), lifetime);
+    let (user, password) = turn::credentials(Coturn::SECRET, "demo", SystemTime::now(), lifetime);
     kvs.switch(|switches| switches.ice = vec![server(&coturn.uri(), &user, &password, ttl)]);
 }
 
 #[test]
 fn media_goes_through_the_channels_server_and_credentials_are_renewed() {
-    let Some(coturn) = Coturn::start() else { return };
+    let Some(coturn) = Coturn::with_secret() else {
+        return;
+    };
     let kvs = Kvs::start();
     hand_out(&kvs, &coturn, 8);
     let master = Master::start(&kvs, |sink, _| {

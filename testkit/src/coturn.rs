@@ -1,23 +1,49 @@
 // SPDX-License-Identifier: MPL-2.0
-//! A coturn with a shared secret.
+//! A coturn, the TURN server, for one test.
 
 use std::net::{IpAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 
-use testkit::network::{free_port, own_address};
+use std::time::Duration;
 
-use super::common::wait_until;
+use crate::network::{free_port, own_address};
+use crate::wait;
 
 /// A running server; ends with the value.
+#[derive(Debug)]
 pub struct Coturn {
     child: Child,
     address: IpAddr,
     port: u16,
 }
 
+/// Who may use it.
+#[derive(Debug, Clone, Copy)]
+enum Access {
+    Secret,
+    User,
+}
+
 impl Coturn {
-    /// Starts one; `None`, said aloud, when it is not installed; with `REQUIRE_ALL=1` that is a panic.
-    pub fn start() -> Option<Self> {
+    /// Starts one for who makes credentials of [`Coturn::SECRET`] (the TURN REST API).
+    ///
+    /// `None`, said aloud, when it is not installed.
+    ///
+    /// # Panics
+    /// When it is not installed although `REQUIRE_ALL=1`, or does not listen.
+    pub fn with_secret() -> Option<Self> {
+        Self::start(Access::Secret)
+    }
+
+    /// As [`Coturn::with_secret`], for one user with a password (RFC 8489, section 9.2).
+    ///
+    /// # Panics
+    /// As there.
+    pub fn with_user() -> Option<Self> {
+        Self::start(Access::User)
+    }
+
+    fn start(access: Access) -> Option<Self> {
         let (address, port) = (own_address()?, free_port());
         let database = std::env::temp_dir().join(format!("coturn-{port}.db"));
         let child = Command::new("turnserver")
@@ -27,9 +53,15 @@ impl Coturn {
                 "--no-tls",
                 "--no-dtls",
                 "--log-file=stdout",
-                "--use-auth-secret",
+                "--realm=test",
             ])
-            .args(["--realm=test", &format!("--static-auth-secret={SECRET}")])
+            .args(match access {
+                Access::Secret => [
+                    "--use-auth-secret".to_owned(),
+                    format!("--static-auth-secret={}", Self::SECRET),
+                ],
+                Access::User => ["--lt-cred-mech".to_owned(), format!("--user={USER}:{PASSWORD}")],
+            })
             .args(["--pidfile=/dev/null", &format!("--userdb={}", database.display())])
             .args([
                 format!("--listening-ip={address}"),
@@ -49,7 +81,9 @@ impl Coturn {
             return None;
         };
         let server = Self { child, address, port };
-        wait_until("coturn listens", || TcpStream::connect((address, port)).is_ok());
+        wait::until("coturn listens", PATIENCE, || {
+            TcpStream::connect((address, port)).is_ok()
+        });
         Some(server)
     }
 
@@ -59,8 +93,14 @@ impl Coturn {
     }
 
     /// What users' passwords are made with.
-    pub fn secret(&self) -> &'static str {
-        SECRET
+    pub const SECRET: &'static str = "of tests";
+
+    /// Address with the user's credentials, as webrtcbin takes it.
+    pub fn uri_with_user(&self) -> String {
+        format!(
+            "turn://{USER}:{PASSWORD}@{}:{}?transport=udp",
+            self.address, self.port
+        )
     }
 }
 
@@ -72,4 +112,8 @@ impl Drop for Coturn {
     }
 }
 
-const SECRET: &str = "of tests";
+const USER: &str = "user";
+const PASSWORD: &str = "password";
+
+/// It starts within a second on an idle machine.
+const PATIENCE: Duration = Duration::from_secs(60);
