@@ -6,7 +6,8 @@
 //! [`BranchPool::attach`] and leaves by dropping its [`Attachment`]. Nothing is encoded while nobody is attached.
 //!
 //! - `sharing`: pure; who shares an encoder, and at which bitrate.
-//! - `switch`: pure; how a consumer changes branches without a frame lost or doubled.
+//! - `switch`, `moving`: pure; how a consumer changes branches without a frame lost or doubled. `ahead`: pure; the key
+//!   frame that is ready when a consumer is connected.
 //! - `keyframes`: pure; how requests of many consumers become few key frames.
 //! - `candidates`, `meter`, `mitigation`: pure; which encoder next, what left it, size and rate that suit a bitrate.
 //! - `chain`, `convert`: the elements. `pipeline`, `branch`: one running branch. `tap`: one consumer's end of it.
@@ -17,6 +18,7 @@
 //!
 //! Payloading, header extensions and everything else that differs per consumer belong to the session.
 
+mod ahead;
 mod branch;
 mod candidates;
 pub(super) mod chain;
@@ -28,6 +30,7 @@ mod keysource;
 mod lifecycle;
 mod meter;
 mod mitigation;
+mod moving;
 mod pipeline;
 mod pool;
 mod registry;

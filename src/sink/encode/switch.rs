@@ -8,9 +8,9 @@
 //! with K. Where an encoder cannot do that the cut is tried without a date, and in the end made wherever a key frame
 //! comes.
 
-use std::collections::VecDeque;
-
 use super::BranchId;
+use super::ahead::Ahead;
+use super::moving::{Move, Phase};
 
 /// One encoded frame.
 #[derive(Debug)]
@@ -39,6 +39,7 @@ pub(super) enum Effect<P> {
 pub(super) struct Switch<P> {
     flowing: bool,
     state: State<P>,
+    ahead: Ahead<P>,
 }
 
 #[derive(Debug)]
@@ -53,41 +54,13 @@ enum State<P> {
     Moving(Move<P>),
 }
 
-#[derive(Debug)]
-struct Move<P> {
-    /// The branch that is forwarded until the cut.
-    from: BranchId,
-    /// The one that is to take over.
-    to: BranchId,
-    phase: Phase,
-    /// Attempts that came to nothing; each asks for less.
-    attempt: u32,
-    /// Latest frame of the old branch.
-    latest: gst::ClockTime,
-    /// Frames of the old branch that may be after the cut.
-    held: VecDeque<Frame<P>>,
-    /// Frames of the new branch, from its key frame on.
-    queued: VecDeque<Frame<P>>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    /// The new encoder has not delivered yet; it may be starting.
-    Warming,
-    /// A key frame at this time or later was asked for.
-    Asked(gst::ClockTime),
-    /// The key frame is there: the cut is at its time.
-    Cut(gst::ClockTime),
-    /// The next key frame takes over, whatever its time.
-    Anywhere,
-}
-
 impl<P> Switch<P> {
     /// A consumer that belongs to no branch yet and gets nothing until [`Switch::set_flowing`].
     pub(super) const fn new() -> Self {
         Self {
             flowing: false,
             state: State::Unplaced,
+            ahead: Ahead::new(),
         }
     }
 
@@ -102,10 +75,11 @@ impl<P> Switch<P> {
 
     /// A frame of `branch` was encoded.
     pub(super) fn deliver(&mut self, branch: BranchId, frame: Frame<P>) -> Vec<Effect<P>> {
-        if !self.flowing {
-            return Vec::new();
-        }
         match &mut self.state {
+            State::Joining(on) if *on == branch && !self.flowing => {
+                self.ahead.hold(frame);
+                Vec::new()
+            }
             State::Joining(on) if *on == branch && frame.is_key => {
                 self.state = State::Steady(branch);
                 vec![Effect::Forward(frame.payload)]
@@ -123,7 +97,8 @@ impl<P> Switch<P> {
         }
     }
 
-    /// Turns the flow on, beginning with a key frame, or off.
+    /// Turns the flow on, beginning with a key frame, or off. A key frame that came shortly before will do, with what
+    /// came since.
     pub(super) fn set_flowing(&mut self, flowing: bool) -> Vec<Effect<P>> {
         if self.flowing == flowing {
             return Vec::new();
@@ -136,27 +111,29 @@ impl<P> Switch<P> {
             State::Moving(moving) => vec![Effect::Left(moving.from)],
             _ => Vec::new(),
         };
-        if flowing {
+        if !flowing {
+            return effects;
+        }
+        let ahead = self.ahead.take();
+        if ahead.is_empty() {
             effects.push(Effect::AskKey(to, None));
+        } else {
+            self.state = State::Steady(to);
+            effects.extend(ahead.into_iter().map(|frame| Effect::Forward(frame.payload)));
         }
         effects
     }
 
-    /// The consumer is to be fed by `to`.
+    /// The consumer is to be fed by `to`. One that has seen nothing needs a key frame, which is made while it connects.
     pub(super) fn move_to(&mut self, to: BranchId) -> Vec<Effect<P>> {
         if self.branch() == Some(to) {
             return Vec::new();
         }
         match std::mem::replace(&mut self.state, State::Joining(to)) {
-            State::Unplaced => self
-                .flowing
-                .then_some(Effect::AskKey(to, None))
-                .into_iter()
-                .collect(),
+            State::Unplaced => vec![Effect::AskKey(to, None)],
             State::Joining(from) => {
-                let mut effects = vec![Effect::Left(from)];
-                effects.extend(self.flowing.then_some(Effect::AskKey(to, None)));
-                effects
+                self.ahead.clear();
+                vec![Effect::Left(from), Effect::AskKey(to, None)]
             }
             State::Steady(from) => {
                 self.state = State::Moving(Move::new(from, to));
@@ -170,6 +147,7 @@ impl<P> Switch<P> {
     pub(super) fn restarted(&mut self, branch: BranchId) -> Vec<Effect<P>> {
         match &mut self.state {
             State::Steady(on) if *on == branch => self.state = State::Joining(branch),
+            State::Joining(on) if *on == branch => self.ahead.clear(),
             State::Moving(moving) if moving.to == branch => {
                 moving.queued.clear();
                 moving.phase = Phase::Warming;
@@ -245,135 +223,9 @@ impl<P> Switch<P> {
     }
 }
 
-impl<P> Move<P> {
-    const fn new(from: BranchId, to: BranchId) -> Self {
-        Self {
-            from,
-            to,
-            phase: Phase::Warming,
-            attempt: 0,
-            latest: gst::ClockTime::ZERO,
-            held: VecDeque::new(),
-            queued: VecDeque::new(),
-        }
-    }
-
-    fn deliver(&mut self, branch: BranchId, frame: Frame<P>) -> Vec<Effect<P>> {
-        if branch == self.from {
-            self.old_frame(frame)
-        } else if branch == self.to {
-            self.new_frame(frame)
-        } else {
-            Vec::new()
-        }
-    }
-
-    /// Forwards what is before the date asked for and holds the rest, for a bounded time.
-    fn old_frame(&mut self, frame: Frame<P>) -> Vec<Effect<P>> {
-        self.latest = self.latest.max(frame.time);
-        match self.phase {
-            Phase::Cut(at) if frame.time >= at => self.finish(),
-            Phase::Asked(at) if frame.time >= at => {
-                let waited = frame.time.saturating_sub(at);
-                self.held.push_back(frame);
-                if waited > MAX_HOLD || self.held.len() >= MAX_FRAMES {
-                    self.try_again()
-                } else {
-                    Vec::new()
-                }
-            }
-            _ => vec![Effect::Forward(frame.payload)],
-        }
-    }
-
-    /// Nothing of the new branch is of use before a key frame; from that on its frames wait for the old one to end.
-    fn new_frame(&mut self, frame: Frame<P>) -> Vec<Effect<P>> {
-        match self.phase {
-            Phase::Warming => self.ask(frame.time),
-            Phase::Asked(at) if frame.is_key && frame.time >= at => self.cut(frame),
-            Phase::Cut(at) => {
-                let old_is_stuck =
-                    frame.time.saturating_sub(at) > MAX_HOLD || self.queued.len() >= MAX_FRAMES;
-                self.queued.push_back(frame);
-                if old_is_stuck { self.finish() } else { Vec::new() }
-            }
-            Phase::Anywhere if frame.is_key => {
-                self.queued.push_back(frame);
-                self.finish()
-            }
-            Phase::Asked(_) | Phase::Anywhere => Vec::new(),
-        }
-    }
-
-    /// First by date, then at once but still for a cut, and at last without one.
-    fn ask(&mut self, new_time: gst::ClockTime) -> Vec<Effect<P>> {
-        let latest = self.latest.max(new_time);
-        let (from, at) = match self.attempt {
-            0 => (latest + LEAD, Some(latest + LEAD)),
-            1 => (latest + gst::ClockTime::from_nseconds(1), None),
-            _ => {
-                self.phase = Phase::Anywhere;
-                return vec![Effect::AskKey(self.to, None)];
-            }
-        };
-        self.phase = Phase::Asked(from);
-        vec![Effect::AskKey(self.to, at)]
-    }
-
-    /// The date is fixed: held frames before it go out, those after it will come from the new branch.
-    fn cut(&mut self, key: Frame<P>) -> Vec<Effect<P>> {
-        let at = key.time;
-        self.phase = Phase::Cut(at);
-        self.queued.push_back(key);
-        let passed = self.held.iter().any(|frame| frame.time >= at);
-        let mut effects: Vec<_> = self
-            .held
-            .drain(..)
-            .filter(|frame| frame.time < at)
-            .map(|frame| Effect::Forward(frame.payload))
-            .collect();
-        if passed {
-            effects.extend(self.finish());
-        }
-        effects
-    }
-
-    /// The key frame did not come in time: a consumer is not made to wait longer for a clean cut.
-    fn try_again(&mut self) -> Vec<Effect<P>> {
-        self.attempt += 1;
-        self.phase = Phase::Warming;
-        self.release_held()
-    }
-
-    fn release_held(&mut self) -> Vec<Effect<P>> {
-        self.held
-            .drain(..)
-            .map(|frame| Effect::Forward(frame.payload))
-            .collect()
-    }
-
-    /// The new branch takes over with what it has delivered so far.
-    fn finish(&mut self) -> Vec<Effect<P>> {
-        let mut effects: Vec<_> = self
-            .queued
-            .drain(..)
-            .map(|frame| Effect::Forward(frame.payload))
-            .collect();
-        effects.push(Effect::Left(self.from));
-        effects
-    }
-}
-
-/// How far ahead the key frame is asked for: more than an encoder holds, so that the frame at that time has not
-/// entered it yet (measured: 100 ms gave an exact cut every time).
-const LEAD: gst::ClockTime = gst::ClockTime::from_mseconds(100);
-/// How much media is kept back for a key frame, or for the old branch to come up to it.
-const MAX_HOLD: gst::ClockTime = gst::ClockTime::from_mseconds(300);
-/// The same in frames, for input whose timestamps stand still.
-const MAX_FRAMES: usize = 64;
-
 #[cfg(test)]
 mod tests {
+    use super::super::moving::MAX_FRAMES;
     use super::*;
 
     const A: BranchId = BranchId(1);
@@ -393,7 +245,7 @@ mod tests {
 
     fn steady(branch: BranchId) -> Switch<Named> {
         let mut switch = Switch::new();
-        assert!(switch.move_to(branch).is_empty());
+        assert_eq!(switch.move_to(branch), [Effect::AskKey(branch, None)]);
         assert_eq!(switch.set_flowing(true), [Effect::AskKey(branch, None)]);
         assert_eq!(
             switch.deliver(branch, frame(branch, 0, true)),
@@ -475,7 +327,7 @@ mod tests {
         let mut switch = Switch::new();
         assert!(switch.set_flowing(false).is_empty());
         switch.move_to(A);
-        assert!(switch.deliver(A, frame(A, 0, true)).is_empty());
+        assert!(switch.deliver(A, frame(A, 0, false)).is_empty());
         assert_eq!(switch.set_flowing(true), [Effect::AskKey(A, None)]);
         assert!(switch.set_flowing(true).is_empty());
         assert!(switch.deliver(A, frame(A, 33, false)).is_empty());
@@ -487,10 +339,34 @@ mod tests {
     }
 
     #[test]
+    fn a_key_frame_made_while_the_consumer_connects_is_there_when_it_has() {
+        let mut switch = Switch::new();
+        assert_eq!(switch.move_to(A), [Effect::AskKey(A, None)]);
+        for (ms, is_key) in [(0, false), (33, true), (66, false)] {
+            assert!(switch.deliver(A, frame(A, ms, is_key)).is_empty());
+        }
+        assert_eq!(
+            switch.set_flowing(true),
+            [Effect::Forward((A, 33)), Effect::Forward((A, 66))]
+        );
+        assert_eq!(switch.deliver(A, frame(A, 99, false)), [Effect::Forward((A, 99))]);
+    }
+
+    #[test]
+    fn what_an_encoder_made_before_it_was_replaced_is_not_there_any_more() {
+        let mut switch = Switch::new();
+        switch.move_to(A);
+        switch.deliver(A, frame(A, 0, true));
+        switch.restarted(A);
+        assert_eq!(switch.set_flowing(true), [Effect::AskKey(A, None)]);
+    }
+
+    #[test]
     fn one_that_has_seen_nothing_just_changes() {
         let mut switch: Switch<Named> = Switch::new();
         switch.move_to(A);
-        assert_eq!(switch.move_to(B), [Effect::Left(A)]);
+        switch.deliver(A, frame(A, 0, true));
+        assert_eq!(switch.move_to(B), [Effect::Left(A), Effect::AskKey(B, None)]);
         switch.set_flowing(true);
         assert_eq!(switch.move_to(C), [Effect::Left(B), Effect::AskKey(C, None)]);
         assert_eq!(switch.branch(), Some(C));
