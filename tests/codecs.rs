@@ -104,3 +104,19 @@ fn encoded_input_passes_through_without_an_encoder() {
         0
     );
 }
+
+#[test]
+fn a_codec_that_cannot_be_sent_is_an_error_that_names_what_is_missing() {
+    common::init();
+    if gst::ElementFactory::find("rtpav1pay").is_some() {
+        return eprintln!("NOT RUN: rtpav1pay is installed");
+    }
+    let producer = producer("video/x-av1");
+    let errors = || producer.errors.lock().unwrap().clone();
+    wait_until("the bus hears of it", || !errors().is_empty());
+    assert!(
+        errors()[0].contains("rtpav1pay") && errors()[0].contains("gst-plugins-rs"),
+        "{:?}",
+        errors()
+    );
+}

@@ -17,7 +17,7 @@ pub(crate) fn catalogue() -> &'static Catalogue {
 }
 
 /// The factories that serve each codec.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Catalogue {
     entries: BTreeMap<Codec, Entry>,
 }

@@ -23,22 +23,28 @@ pub(crate) fn proposals(
     video_caps: &gst::CapsRef,
     audio_caps: &gst::CapsRef,
 ) -> Vec<Proposal> {
+    // What the range cannot hold is not proposed; eleven codecs fit it three times over.
+    wanted(video_caps)
+        .into_iter()
+        .chain(wanted(audio_caps))
+        .filter(|codec| catalogue.can_pay(*codec))
+        .zip(PAYLOAD_TYPES)
+        .map(|(codec, payload_type)| Proposal { codec, payload_type })
+        .collect()
+}
+
+/// The codecs that caps ask for, in their order, installed or not.
+pub(crate) fn wanted(caps: &gst::CapsRef) -> Vec<Codec> {
     let mut codecs = Vec::new();
-    for structure in video_caps.iter().chain(audio_caps.iter()) {
+    for structure in caps.iter() {
         let wanted = gst::Caps::builder_full().structure(structure.to_owned()).build();
-        let is_covered = |codec: &Codec| catalogue.can_pay(*codec) && wanted.can_intersect(&codec.caps());
-        for codec in Codec::ALL.into_iter().filter(is_covered) {
-            if !codecs.contains(&codec) {
+        for codec in Codec::ALL {
+            if wanted.can_intersect(&codec.caps()) && !codecs.contains(&codec) {
                 codecs.push(codec);
             }
         }
     }
-    // What the range cannot hold is not proposed; eleven codecs fit it three times over.
     codecs
-        .into_iter()
-        .zip(PAYLOAD_TYPES)
-        .map(|(codec, payload_type)| Proposal { codec, payload_type })
-        .collect()
 }
 
 /// The media types of every compressed codec of a kind, in default order, installed or not: the default of

@@ -33,9 +33,11 @@ pub fn element(factory: &str, name: Option<&str>, purpose: &str) -> Result<gst::
 
 /// The error for a factory that could not be used.
 pub fn missing(factory: &str, purpose: &str) -> MissingElement {
-    let remedy = match debian_package(factory) {
-        Some(package) => format!("install the package {package}"),
-        None => "install the plugin that has it".to_owned(),
+    let elsewhere = ELSEWHERE.iter().find(|(name, _)| *name == factory);
+    let remedy = match (debian_package(factory), elsewhere) {
+        (Some(package), _) => format!("install the package {package}"),
+        (None, Some((_, place))) => format!("it is part of {place}, which Debian 12 has no package of"),
+        (None, None) => "install the plugin that has it".to_owned(),
     };
     MissingElement {
         factory: factory.to_owned(),
@@ -51,6 +53,12 @@ pub fn debian_package(factory: &str) -> Option<&'static str> {
         .find(|(_, factories)| factories.contains(&factory))
         .map(|(package, _)| *package)
 }
+
+/// Factories that no package of Debian 12 has, and where they are.
+const ELSEWHERE: &[(&str, &str)] = &[(
+    "rtpav1pay",
+    "GStreamer's RTP plugin in Rust (net/rtp of gst-plugins-rs)",
+)];
 
 /// Factories this plugin asks for by name, under the package of Debian 12 that has them.
 const PACKAGES: &[(&str, &[&str])] = &[

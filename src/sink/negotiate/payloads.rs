@@ -10,11 +10,14 @@ use std::sync::Arc;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
 
-use crate::codec::proposals::{Proposal, proposals};
-use crate::codec::{Codec, MediaKind, caps::is_raw, catalogue};
+use crate::codec::proposals::{Proposal, proposals, wanted};
+use crate::codec::{Catalogue, Codec, MediaKind, caps::is_raw, catalogue};
+use crate::error;
+use crate::gst_ext::make;
 use crate::runtime;
 use crate::sink::BaseWebRTCSink;
 use crate::sink::discovery::{DiscoveryError, DiscoveryRequest};
+use crate::sink::encode::BranchError;
 use crate::sink::input::InputStream;
 use crate::sink::settings::Settings;
 
@@ -28,12 +31,21 @@ pub(in crate::sink) struct Payload {
 }
 
 /// Starts finding out what a stream can leave as, so that the first consumer does not wait for it. Encoded input
-/// shows that when its first key frame is there.
+/// shows that when its first key frame is there. When nothing that the user asks for is installed, no consumer can ever
+/// be served, which is an error of the element.
 pub(in crate::sink) fn look_ahead(sink: &BaseWebRTCSink, stream: &Arc<InputStream>) {
-    if stream.caps().is_none_or(|caps| !is_raw(&caps)) {
+    let Some(caps) = stream.caps() else { return };
+    let (stream, settings) = (stream.clone(), sink.imp().settings().clone());
+    if let Some(lacking) = lacking(catalogue(), &settings, &caps) {
+        let text = format!(
+            "stream {} cannot leave as what is asked for: {lacking}",
+            stream.id()
+        );
+        return error::post_codec_not_found(sink, &text);
+    }
+    if !is_raw(&caps) {
         return;
     }
-    let (stream, settings) = (stream.clone(), sink.imp().settings().clone());
     let weak = sink.downgrade();
     let work = runtime::spawn_blocking(move || {
         if let Some(sink) = weak.upgrade() {
@@ -86,10 +98,10 @@ pub(in crate::sink) fn find(
     };
     let (found, failures) = ask_all(candidates, ask);
     if found.is_empty() {
-        let tried = if failures.is_empty() {
-            "no codec of that kind is allowed".to_owned()
-        } else {
-            failures.join("; ")
+        let tried = match lacking(catalogue(), settings, &caps) {
+            Some(lacking) => lacking,
+            None if failures.is_empty() => "no codec of that kind is allowed".to_owned(),
+            None => failures.join("; "),
         };
         return Err(format!(
             "stream {} with {caps} can leave as nothing: {tried}",
@@ -138,6 +150,35 @@ fn candidates(settings: &Settings, caps: &gst::Caps) -> Vec<Proposal> {
         .collect()
 }
 
+/// What has to be installed for a stream to leave as any of the codecs the user allows; nothing when one can be used,
+/// or none is allowed at all.
+fn lacking(catalogue: &Catalogue, settings: &Settings, caps: &gst::Caps) -> Option<String> {
+    let allowed = match MediaKind::of_caps(caps)? {
+        MediaKind::Video => &settings.video_caps,
+        MediaKind::Audio => &settings.audio_caps,
+    };
+    let encoded = Codec::of_encoded_caps(caps);
+    let wanted: Vec<Codec> = wanted(allowed)
+        .into_iter()
+        .filter(|codec| is_raw(caps) || encoded == Some(*codec))
+        .collect();
+    let is_usable = |codec: &Codec| match is_raw(caps) {
+        true => catalogue.can_encode(*codec),
+        false => catalogue.can_pay(*codec),
+    };
+    if wanted.is_empty() || wanted.iter().any(is_usable) {
+        return None;
+    }
+    let reason = |codec: Codec| match catalogue.can_pay(codec) {
+        true => BranchError::NoEncoder(codec).to_string(),
+        false => {
+            let usual = format!("rtp{}pay", codec.encoding_name().to_lowercase());
+            make::missing(&usual, &format!("to send {codec}")).to_string()
+        }
+    };
+    Some(wanted.into_iter().map(reason).collect::<Vec<_>>().join("; "))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -167,6 +208,35 @@ mod tests {
     fn encoded_video_leaves_as_it_is_or_not_at_all() {
         assert_eq!(codecs("video/x-vp8", "video/x-vp9; video/x-vp8"), [Codec::Vp8]);
         assert_eq!(codecs("video/x-vp8", "video/x-h264"), []);
+    }
+
+    #[test]
+    fn what_has_to_be_installed_is_named() {
+        gst::init().unwrap();
+        let settings = |video: &str| Settings {
+            video_caps: gst::Caps::from_str(video).unwrap(),
+            ..Settings::default()
+        };
+        let nothing = Catalogue::default();
+        let raw = gst::Caps::from_str("video/x-raw, format=I420").unwrap();
+        let av1 = gst::Caps::from_str("video/x-av1").unwrap();
+        for input in [&raw, &av1] {
+            let text = lacking(&nothing, &settings("video/x-av1"), input).unwrap();
+            assert!(
+                text.contains("no element rtpav1pay, needed to send AV1"),
+                "{text}"
+            );
+        }
+        assert_eq!(
+            lacking(&nothing, &settings("video/x-vp8"), &av1),
+            None,
+            "it is not asked for"
+        );
+        assert_eq!(lacking(&nothing, &settings("EMPTY"), &raw), None);
+        assert_eq!(
+            lacking(catalogue(), &settings("video/x-av1; video/x-vp8"), &raw),
+            None
+        );
     }
 
     #[test]
