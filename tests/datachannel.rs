@@ -91,8 +91,13 @@ fn control_requests_are_carried_out_and_answered() {
     for request in requests {
         control.send_string_full(Some(request)).unwrap();
     }
+    let long = format!(
+        r#"{{"id":5,"mid":"{}","request":{{"type":"customUpstreamEvent","structureName":"a","structure":{{}}}}}}"#,
+        "m".repeat(10_000)
+    );
+    control.send_string_full(Some(&long)).unwrap();
     wait_until("every request is answered", || {
-        consumer.seen.messages.lock().unwrap().len() == requests.len()
+        consumer.seen.messages.lock().unwrap().len() == requests.len() + 1
     });
     let replies: Vec<serde_json::Value> = consumer
         .seen
@@ -108,7 +113,10 @@ fn control_requests_are_carried_out_and_answered() {
     );
     for (reply, id) in replies[1..].iter().zip(2..) {
         assert_eq!(reply["id"], id);
-        assert!(reply["error"].is_string(), "{reply}");
+        assert!(
+            reply["error"].as_str().is_some_and(|error| error.len() <= 256),
+            "{reply}"
+        );
     }
     let events = events.lock().unwrap();
     let pads: Vec<_> = named(&events, "app/foo").map(|(pad, _)| pad.as_str()).collect();

@@ -4,6 +4,8 @@
 
 mod common;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use common::consumer::Consumer;
@@ -54,7 +56,19 @@ fn a_session_id_is_used_once_at_a_time() {
     let producer = Producer::start(&[video(SMALL)], |_| ());
     let consumer = Consumer::join(&producer.signaller, "twice");
     consumer.wait_frames(0, 2);
+    let announced = Arc::new(AtomicBool::new(false));
+    let is_announced = announced.clone();
+    producer
+        .sink
+        .connect("consumer-pipeline-created", false, move |_| {
+            is_announced.store(true, Ordering::SeqCst);
+            None
+        });
     producer.signaller.request("twice", "another", None);
+    assert!(
+        !announced.load(Ordering::SeqCst),
+        "a refused session has no pipeline"
+    );
     consumer.wait_frames(0, 10);
     assert_eq!(producer.sessions(), ["twice"]);
 }
@@ -105,4 +119,65 @@ fn the_end_of_a_session_is_a_message_on_the_bus_too() {
     let message = find().unwrap();
     assert_eq!(message.get::<String>("session-id").unwrap(), "told");
     assert_eq!(message.get::<String>("peer-id").unwrap(), "peer-told");
+}
+
+#[test]
+fn who_comes_when_the_sink_is_stopped_is_told_so() {
+    let producer = Producer::start(&[video(SMALL)], |_| ());
+    producer.pipeline.set_state(gst::State::Ready).unwrap();
+    let end = Arc::new(Mutex::new(None));
+    let told = end.clone();
+    producer.signaller.route("late", move |sent| {
+        if let Sent::End(reason) = sent {
+            *told.lock().unwrap() = reason;
+        }
+    });
+    producer.signaller.request("late", "peer-late", None);
+    let end = end.lock().unwrap().clone();
+    assert_eq!(end.as_deref(), Some("closed: the sink is not running"));
+}
+
+#[test]
+fn servers_that_are_none_are_warned_of_and_hinder_nobody() {
+    let producer = Producer::start(&[video(SMALL)], |sink| {
+        sink.set_property("stun-server", "nonsense");
+        sink.set_property(
+            "turn-servers",
+            gst::Array::new(["turn://me:secret@", "turn://host"]),
+        );
+    });
+    let consumer = Consumer::join(&producer.signaller, "one");
+    consumer.wait_frames(0, 3);
+    let has = |text: &str| {
+        let warnings = producer.warnings.lock().unwrap();
+        assert!(
+            !warnings.iter().any(|warning| warning.contains("secret")),
+            "{warnings:?}"
+        );
+        warnings.iter().filter(|warning| warning.contains(text)).count()
+    };
+    assert_eq!((has("stun-server"), has("turn-servers")), (1, 2));
+    producer.sink.set_property("stun-server", "turn://elsewhere");
+    assert_eq!(has("stun-server"), 2);
+    producer.assert_no_errors();
+}
+
+#[cfg(feature = "web_server")]
+#[test]
+fn a_web_server_address_that_is_none_is_an_error() {
+    let producer = Producer::prepare(&[video(SMALL)], |sink| {
+        sink.set_property("run-web-server", true);
+        sink.set_property("web-server-host-addr", "no address");
+    });
+    producer.pipeline.set_state(gst::State::Paused).unwrap_err();
+    let errors = producer.errors.lock().unwrap().clone();
+    assert!(
+        errors.iter().any(|error| error.contains("\"no address\"")),
+        "{errors:?}"
+    );
+    producer
+        .sink
+        .set_property("web-server-host-addr", "http://127.0.0.1:0");
+    producer.pipeline.set_state(gst::State::Ready).unwrap();
+    producer.play();
 }

@@ -157,6 +157,15 @@ impl Request {
 }
 
 impl ControlMessage {
+    /// The reply to request `id`. What a refusal repeats of the request is cut short.
+    pub(crate) fn reply(id: u64, outcome: Result<(), String>) -> Self {
+        let error = outcome.err().map(|mut error| {
+            error.truncate(error.floor_char_boundary(MAX_ERROR_BYTES));
+            error
+        });
+        Self::ControlResponseMessage { id, error }
+    }
+
     /// Writes the message.
     pub(crate) fn to_json(&self) -> String {
         serde_json::to_string(self).expect("strings and numbers always serialise")
@@ -214,9 +223,26 @@ impl Envelope {
     }
 }
 
+/// A refusal is for people to read; a name the request made up may be as long as the request.
+const MAX_ERROR_BYTES: usize = 256;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refusal_repeats_only_so_much_of_a_request() {
+        let long = "ü".repeat(40_000);
+        let ControlMessage::ControlResponseMessage { id, error } = ControlMessage::reply(7, Err(long)) else {
+            panic!("a reply is a response");
+        };
+        assert_eq!((id, error.map(|error| error.len())), (7, Some(256)));
+        let accepted = ControlMessage::reply(8, Ok(())).to_json();
+        assert_eq!(
+            accepted,
+            r#"{"type":"ControlResponseMessage","id":8,"error":null}"#
+        );
+    }
 
     const NAVIGATION: &str = r#"{"id":7,"mid":"video0","request":{"type":"navigationEvent","event":{"event":"MouseMove","x":1.0,"y":2.5,"modifier_state":""}}}"#;
     const CUSTOM: &str = r#"{"id":8,"mid":null,"request":{"type":"customUpstreamEvent","structureName":"app/foo","structure":{"a":1,"c":[1,2.5],"d":{"x":"y"}}}}"#;

@@ -2,12 +2,13 @@
 //! What travels on the data channels between a sink and its consumers.
 //!
 //! [`navigation`] and [`control`] are pure codecs between JSON and GStreamer's structures, [`json`] turns custom
-//! structures into JSON and back. What a message does to a pipeline is left to the elements. Everything a peer sends
+//! structures into JSON and back, [`sending`] bounds what waits for a peer that does not read. What a message does to a pipeline is left to the elements. Everything a peer sends
 //! passes here first: malformed input is an error value, sizes and depth are bounded.
 
 pub(crate) mod control;
 pub(crate) mod json;
 pub(crate) mod navigation;
+pub(crate) mod sending;
 
 /// Label of the channel that carries navigation events without replies.
 pub(crate) const INPUT_LABEL: &str = "input";

@@ -17,7 +17,7 @@ use super::session::Session;
 use super::settings::Settings;
 use crate::datachannel::control::{ControlMessage, ControlRequest, Request};
 use crate::datachannel::navigation::NavigationMessage;
-use crate::datachannel::{CONTROL_LABEL, INPUT_LABEL};
+use crate::datachannel::{CONTROL_LABEL, INPUT_LABEL, sending};
 
 /// Whether consumers get any channel.
 pub(super) fn is_wanted(settings: &Settings) -> bool {
@@ -116,11 +116,8 @@ fn control_message(session: &Session, channel: &WebRTCDataChannel, text: &str) {
             (id, Err(malformed.to_string()))
         }
     };
-    let reply = ControlMessage::ControlResponseMessage {
-        id,
-        error: outcome.err(),
-    };
-    if let Err(error) = channel.send_string_full(Some(&reply.to_json())) {
+    let reply = ControlMessage::reply(id, outcome);
+    if let Err(error) = sending::send(channel, &reply.to_json()) {
         gst::warning!(CAT, "session {}: control: no reply: {error}", session.id());
     }
 }

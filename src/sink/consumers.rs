@@ -13,9 +13,9 @@ use gst_webrtc::WebRTCSessionDescription;
 use super::imp::CAT;
 use super::session::{Input, Session};
 use super::{BaseWebRTCSink, WebRTCSinkError};
-use crate::end_reason::EndReason;
+use crate::end_reason::{EndReason, SessionEndReason};
 use crate::error;
-use crate::signaller::{Signallable, signals};
+use crate::signaller::{Signallable, SignallableExt, signals};
 
 /// The handlers on a signaller; dropping it takes them off.
 pub(super) struct Subscription {
@@ -31,12 +31,21 @@ impl Drop for Subscription {
     }
 }
 
-/// Listens to the signaller that is set, and no longer to the one before.
-pub(super) fn listen(sink: &BaseWebRTCSink) {
-    let signaller = sink.imp().settings().signaller.clone();
+/// Listens to `signaller`, and no longer to the one before.
+pub(super) fn listen(sink: &BaseWebRTCSink, signaller: &Signallable) {
+    let listens_already = {
+        let state = sink.imp().state();
+        state
+            .subscription
+            .as_ref()
+            .is_some_and(|it| it.signaller == *signaller)
+    };
+    if listens_already {
+        return;
+    }
     let subscription = Subscription {
-        handlers: handlers(sink, &signaller),
-        signaller,
+        handlers: handlers(sink, signaller),
+        signaller: signaller.clone(),
     };
     let old = sink.imp().state().subscription.replace(subscription);
     // Taking handlers off calls into GObject, so it happens after the lock is gone.
@@ -69,10 +78,10 @@ fn handlers(sink: &BaseWebRTCSink, signaller: &Signallable) -> Vec<glib::SignalH
         }),
         signals::connect_session_requested(signaller, {
             let with_sink = with_sink.clone();
-            move |_, id, peer_id, offer| {
+            move |signaller, id, peer_id, offer| {
                 with_sink()
                     .into_iter()
-                    .for_each(|sink| request(&sink, &id, &peer_id, offer.clone()))
+                    .for_each(|sink| request(&sink, signaller, &id, &peer_id, offer.clone()))
             }
         }),
         signals::connect_session_description(signaller, {
@@ -105,10 +114,22 @@ fn handlers(sink: &BaseWebRTCSink, signaller: &Signallable) -> Vec<glib::SignalH
 }
 
 /// Refused while the element is stopped, or for an id that is being served.
-fn request(sink: &BaseWebRTCSink, id: &str, peer_id: &str, offer: Option<WebRTCSessionDescription>) {
+fn request(
+    sink: &BaseWebRTCSink,
+    signaller: &Signallable,
+    id: &str,
+    peer_id: &str,
+    offer: Option<WebRTCSessionDescription>,
+) {
     gst::info!(CAT, obj = sink, "session {id}: requested by {peer_id}");
-    if let Err(refusal) = Session::start(sink, id, peer_id, offer) {
-        gst::warning!(CAT, obj = sink, "session {id}: refused: {refusal}");
+    let Err(refusal) = Session::start(sink, signaller, id, peer_id, offer) else {
+        return;
+    };
+    gst::warning!(CAT, obj = sink, "session {id}: refused: {refusal}");
+    // A peer that uses an id twice has a session by it, which goes on; any other would wait for an answer.
+    if !matches!(refusal, WebRTCSinkError::DuplicateSessionId(_)) {
+        let reason = EndReason::new(SessionEndReason::Closed, refusal.to_string());
+        signaller.end_session_with_error(id, Some(reason.to_wire()));
     }
 }
 

@@ -78,7 +78,8 @@ pub struct BaseWebRTCSink {
         mutable_ready, nick = "ICE transport policy", blurb = "Whether any path may be used or only those through a \
         TURN server. Read when a consumer connects", builder(WebRTCICETransportPolicy::All))]
     #[property(name = "signaller", type = Signallable, get, set = Self::set_signaller, member = signaller, mutable_ready,
-        nick = "Signaller", blurb = "Object that finds consumers and carries descriptions and candidates to them")]
+        nick = "Signaller", blurb = "Object that finds consumers and carries descriptions and candidates to them; \
+        one that is set while the element runs takes over when it starts anew")]
     #[property(name = "run-web-server", type = bool, get, set, member = run_web_server, mutable_ready,
         nick = "Run web server", blurb = "Whether the element serves web-server-directory over HTTP while it is at \
         least PAUSED")]
@@ -95,8 +96,8 @@ pub struct BaseWebRTCSink {
         blurb = "Directory whose files are served, relative to the working directory. Read when the server starts")]
     #[property(name = "web-server-host-addr", type = String, get = Self::web_server_host_addr,
         set = Self::set_web_server_host_addr, default = Some(Settings::WEB_SERVER_HOST_ADDR), nick = "Web server address",
-        blurb = "Address the web server listens at, as http://host:port; what is no URL is ignored. Read when the \
-        server starts")]
+        blurb = "Address the web server listens at, as http://host:port; with what is no URL the server does not \
+        start. Read when the server starts")]
     #[property(name = "forward-metas", type = String, get = Self::forward_metas, set = Self::set_forward_metas,
         default = Some(""), mutable_playing, nick = "Forward metas", blurb = "Buffer metadata told on the control channel, \
         separated by commas; timecode is known. Takes effect at once")]
@@ -157,8 +158,8 @@ impl BaseWebRTCSink {
             );
             return;
         };
-        self.settings().signaller = signaller;
-        consumers::listen(&self.obj());
+        self.settings().signaller = signaller.clone();
+        lifecycle::signaller_changed(&self.obj(), &signaller);
     }
 
     fn set_web_server_cert(&self, path: Option<String>) {
@@ -184,12 +185,12 @@ impl BaseWebRTCSink {
     fn set_web_server_host_addr(&self, address: Option<String>) {
         let address = address.unwrap_or_default();
         match address.parse() {
-            Ok(url) => self.settings().web_server_host_addr = url,
-            Err(error) => gst::error!(
-                CAT,
-                imp = self,
-                "web server address {address:?} is no URL: {error}"
-            ),
+            Ok(url) => {
+                let mut settings = self.settings();
+                settings.web_server_host_addr = url;
+                settings.unusable_web_server_host_addr = None;
+            }
+            Err(_) => self.settings().unusable_web_server_host_addr = Some(address),
         }
     }
 
@@ -274,7 +275,8 @@ impl ObjectImpl for BaseWebRTCSink {
         // What is inside must not change what the bin looks like from outside.
         obj.set_suppressed_flags(gst::ElementFlags::SINK | gst::ElementFlags::SOURCE);
         obj.set_element_flags(gst::ElementFlags::SINK);
-        consumers::listen(&obj);
+        let signaller = self.settings().signaller.clone();
+        consumers::listen(&obj, &signaller);
     }
 }
 

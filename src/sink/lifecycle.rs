@@ -16,13 +16,12 @@ use super::discovery::Discovery;
 use super::encode::BranchPool;
 use super::host::SinkHost;
 use super::imp::CAT;
-use super::web_server;
+use super::{addresses, consumers, web_server};
 use crate::end_reason::{EndReason, SessionEndReason};
-use crate::gst_ext::make;
 use crate::runtime::Task;
-use crate::signaller::SignallableExt;
+use crate::signaller::{Signallable, SignallableExt};
 use crate::webrtcbin::stun::StunServer;
-use crate::webrtcbin::warmup;
+use crate::webrtcbin::{self, warmup};
 use crate::{error, runtime};
 
 /// What comes before the bin's children change state.
@@ -36,6 +35,7 @@ pub(super) fn before(
     match transition {
         gst::StateChange::NullToReady => check_elements(sink),
         gst::StateChange::ReadyToPaused => {
+            addresses::warn_of_unusable(sink);
             web_server::start(sink)?;
             prepare(sink);
             Ok(())
@@ -56,7 +56,9 @@ pub(super) fn after(
         gst::StateChange::PausedToPlaying => play(sink),
         gst::StateChange::PlayingToPaused => return gst::StateChangeSuccess::NoPreroll,
         gst::StateChange::PausedToReady => wind_up(sink),
-        gst::StateChange::ReadyToNull => warmup::finish(),
+        gst::StateChange::ReadyToNull if !warmup::finish() => {
+            gst::warning!(CAT, obj = sink, "the DTLS certificate is still being made");
+        }
         _ => {}
     }
     success
@@ -71,15 +73,30 @@ pub(super) fn failed(sink: &BaseWebRTCSink, transition: gst::StateChange) {
 
 /// A stream got caps or was released: the signaller may have waited for that.
 pub(super) fn streams_changed(sink: &BaseWebRTCSink) {
-    let is_due = sink.imp().state().start_if_described();
+    let signaller = sink.imp().settings().signaller.clone();
+    let is_due = sink.imp().state().start_if_described(&signaller);
     if is_due {
-        start_signaller(sink);
+        start_signaller(sink, &signaller);
+    }
+}
+
+/// The property was set: the new signaller is listened to, unless the one before is in use.
+pub(super) fn signaller_changed(sink: &BaseWebRTCSink, signaller: &Signallable) {
+    let is_in_use = sink.imp().state().signaller().is_some();
+    if is_in_use {
+        error::post_warning(sink, "the signaller is replaced when the element starts anew");
+    } else {
+        consumers::listen(sink, signaller);
     }
 }
 
 /// The property was set: a running element looks the new name up for the consumers to come.
 pub(super) fn stun_server_changed(sink: &BaseWebRTCSink) {
     let uri = sink.imp().settings().stun_server.clone();
+    let is_running = sink.imp().state().stun.is_some();
+    if is_running {
+        addresses::warn_of_stun_server(sink, uri.as_deref());
+    }
     let looked_up = Arc::new(StunServer::look_up(uri.as_deref()));
     // The former one, with its look-up, is dropped after the lock.
     let _former = {
@@ -93,17 +110,10 @@ pub(super) fn stun_server_changed(sink: &BaseWebRTCSink) {
 
 /// Looked for once, when the element leaves NULL, and not at the first consumer, where a user would not see why.
 fn check_elements(sink: &BaseWebRTCSink) -> Result<(), gst::StateChangeError> {
-    // webrtcbin is made of the others, and fails without a word when they are missing.
-    for factory in ["webrtcbin", "nicesrc", "dtlssrtpenc", "srtpenc", "rtpbin"] {
-        if gst::ElementFactory::find(factory).is_none() {
-            error::post_failure(
-                sink,
-                &make::missing(factory, "to connect to consumers").to_string(),
-            );
-            return Err(gst::StateChangeError);
-        }
-    }
-    Ok(())
+    webrtcbin::require("to connect to consumers").map_err(|missing| {
+        error::post_failure(sink, &missing.to_string());
+        gst::StateChangeError
+    })
 }
 
 /// Begins everything that takes time before somebody watches: the certificate, the look-up of the STUN server.
@@ -127,9 +137,10 @@ fn prepare(sink: &BaseWebRTCSink) {
 }
 
 fn play(sink: &BaseWebRTCSink) {
+    let signaller = sink.imp().settings().signaller.clone();
     let (is_due, pool, sessions) = {
         let mut state = sink.imp().state();
-        (state.playing(), state.pool.clone(), state.sessions())
+        (state.playing(&signaller), state.pool.clone(), state.sessions())
     };
     // After a pause the base time is another one.
     if let Some(pool) = pool {
@@ -139,19 +150,20 @@ fn play(sink: &BaseWebRTCSink) {
         session.adopt_clock(sink);
     }
     if is_due {
-        start_signaller(sink);
+        start_signaller(sink, &signaller);
     }
 }
 
-fn start_signaller(sink: &BaseWebRTCSink) {
+fn start_signaller(sink: &BaseWebRTCSink, signaller: &Signallable) {
     gst::info!(CAT, obj = sink, "starting the signaller");
-    let signaller = sink.imp().settings().signaller.clone();
+    // Another one may have been set in this very moment.
+    consumers::listen(sink, signaller);
     signaller.start();
 }
 
 /// Ends all sessions at once and waits for them together, so that a hundred consumers take as long as one.
 fn wind_up(sink: &BaseWebRTCSink) {
-    let (sessions, pool, was_signalling) = sink.imp().state().stop();
+    let (sessions, pool, signaller) = sink.imp().state().stop();
     for session in &sessions {
         session.end(EndReason::new(SessionEndReason::Closed, "the producer stopped"));
     }
@@ -172,9 +184,11 @@ fn wind_up(sink: &BaseWebRTCSink) {
     if let Some(pool) = pool {
         pool.shutdown();
     }
-    if was_signalling {
-        let signaller = sink.imp().settings().signaller.clone();
+    if let Some(signaller) = signaller {
         signaller.stop();
+        // Another one may have been set meanwhile.
+        let next = sink.imp().settings().signaller.clone();
+        consumers::listen(sink, &next);
     }
     for stream in sink.imp().state().streams() {
         stream.stop();

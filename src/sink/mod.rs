@@ -6,12 +6,15 @@
 //! - `input`: one stream per request pad. [`encode`]: encoders that feed several consumers; [`discovery`]: what a
 //!   stream can leave as.
 //! - `consumers`: from the signaller's signals to sessions and back. `session`: one consumer.
-//! - `negotiate`: what to offer and what an answer means. `rate`: who decides how much may be sent. `loss`: when
-//!   retransmission alone is not enough.
-//! - `host`: what encoding asks of the element. `channels`: data channels of a session.
+//! - `negotiate`: what to offer and what an answer means. `clock`: which clock timestamps follow (RFC 7273).
+//! - `rate`: who decides how much may be sent. `mitigation`: how pictures may be made smaller for that. `loss`:
+//!   retransmission and redundancy of a stream.
+//! - `host`: what encoding asks of the element. `channels`: data channels of a session. `report`: the statistics.
+//! - `addresses`: servers the user named that cannot be any. `web_server`: the one the element runs itself.
 //!
 //! Lock order: settings, then state; neither is held while anything outside of this folder is called.
 
+mod addresses;
 mod channels;
 mod clock;
 mod consumers;
@@ -97,39 +100,17 @@ pub enum WebRTCSinkCongestionControl {
     GoogleCongestionControl,
 }
 
-/// What a sink can report about a session to Rust callers.
+/// Why a sink does not do what its signaller asks about a session.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WebRTCSinkError {
     /// The signaller speaks of a session that is not there.
     #[error("no session with id {0}")]
     NoSessionWithId(String),
-    /// The consumer refused every stream.
-    #[error("session {session_id}: the consumer refused every stream")]
-    ConsumerRefusedMedia {
-        /// Which session.
-        session_id: String,
-    },
-    /// An accepted stream has no payload type that was offered.
-    #[error("session {session_id}: media line {media_index} has no payload type that was offered")]
-    ConsumerNoValidPayload {
-        /// Which session.
-        session_id: String,
-        /// Which media line of the answer.
-        media_index: usize,
-    },
     /// The sink is not started, or is on its way down.
     #[error("the sink is not running")]
     NotRunning,
     /// A session with this id exists already.
     #[error("session {0} exists already")]
     DuplicateSessionId(String),
-    /// The session's own pipeline failed.
-    #[error("session {session_id}: {details}")]
-    SessionPipelineError {
-        /// Which session.
-        session_id: String,
-        /// What failed.
-        details: String,
-    },
 }

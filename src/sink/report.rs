@@ -36,6 +36,7 @@ pub(super) fn stats(sink: &BaseWebRTCSink) -> gst::Structure {
 }
 
 fn session_stats(session: &Session, branches: &BTreeMap<BranchId, BranchSnapshot>) -> gst::Structure {
+    session.note_statistics_read();
     let (stats, state, connect_time, outlets, control) = {
         let view = session.view();
         let outlets: Vec<Arc<Outlet>> = view.outlets.values().cloned().collect();
@@ -63,11 +64,14 @@ fn session_stats(session: &Session, branches: &BTreeMap<BranchId, BranchSnapshot
         .field("peer-id", session.peer_id())
         .field("state", state)
         .build();
-    if let Some(connect_time) = connect_time {
-        consumer.set(
-            "connect-time",
-            gst::ClockTime::from_nseconds(connect_time.as_nanos() as u64),
-        );
+    let times = [
+        ("connect-time", connect_time),
+        ("time-to-first-frame", session.time_to_first_frame()),
+    ];
+    for (name, time) in times {
+        if let Some(time) = time.and_then(|time| gst::ClockTime::try_from(time).ok()) {
+            consumer.set(name, time);
+        }
     }
     if let Some(connection) = connection {
         connection.write(&mut consumer);

@@ -43,6 +43,8 @@ pub(crate) struct Settings {
     pub(crate) web_server_path: Option<String>,
     pub(crate) web_server_directory: Option<String>,
     pub(crate) web_server_host_addr: url::Url,
+    /// What was set instead and is no address.
+    pub(crate) unusable_web_server_host_addr: Option<String>,
     /// Names of buffer metadata that consumers are told of.
     pub(crate) forward_metas: BTreeSet<String>,
     pub(crate) enable_mitigation_modes: WebRTCSinkMitigationMode,
@@ -115,6 +117,7 @@ impl Default for Settings {
             web_server_path: None,
             web_server_directory: Some(Self::WEB_SERVER_DIRECTORY.to_owned()),
             web_server_host_addr: Self::WEB_SERVER_HOST_ADDR.parse().expect("a constant URL"),
+            unusable_web_server_host_addr: None,
             forward_metas: BTreeSet::new(),
             enable_mitigation_modes: WebRTCSinkMitigationMode::all(),
             rtx_percentage: Self::RTX_PERCENTAGE,

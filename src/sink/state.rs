@@ -16,11 +16,12 @@ use super::input::InputStream;
 use super::session::Session;
 use crate::codec::MediaKind;
 use crate::runtime::Task;
+use crate::signaller::Signallable;
 use crate::webrtcbin::stun::StunServer;
 
 /// How far a sink is started.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Phase {
+#[derive(Debug, Default)]
+enum Phase {
     /// NULL or READY.
     #[default]
     Stopped,
@@ -28,8 +29,8 @@ pub(super) enum Phase {
     Prepared,
     /// PLAYING was reached; the signaller starts as soon as every stream has caps.
     WaitingForCaps,
-    /// The signaller was started.
-    Signalling,
+    /// This signaller was started, whatever the property says since.
+    Signalling(Signallable),
 }
 
 /// See the module's documentation.
@@ -90,7 +91,7 @@ impl State {
     /// # Errors
     /// When the sink is stopped or one with its id is there.
     pub(super) fn add_session(&mut self, session: Arc<Session>) -> Result<(), WebRTCSinkError> {
-        if self.phase == Phase::Stopped {
+        if matches!(self.phase, Phase::Stopped) {
             return Err(WebRTCSinkError::NotRunning);
         }
         if self.sessions.contains_key(session.id()) {
@@ -140,21 +141,29 @@ impl State {
     }
 
     /// PLAYING was reached. True when the signaller is to be started now.
-    pub(super) fn playing(&mut self) -> bool {
-        if self.phase == Phase::Prepared {
+    pub(super) fn playing(&mut self, signaller: &Signallable) -> bool {
+        if matches!(self.phase, Phase::Prepared) {
             self.phase = Phase::WaitingForCaps;
         }
-        self.start_if_described()
+        self.start_if_described(signaller)
     }
 
     /// Some stream got caps, or went away. True when the signaller is to be started now.
-    pub(super) fn start_if_described(&mut self) -> bool {
-        let is_due =
-            self.phase == Phase::WaitingForCaps && self.streams.iter().all(|stream| stream.caps().is_some());
+    pub(super) fn start_if_described(&mut self, signaller: &Signallable) -> bool {
+        let is_due = matches!(self.phase, Phase::WaitingForCaps)
+            && self.streams.iter().all(|stream| stream.caps().is_some());
         if is_due {
-            self.phase = Phase::Signalling;
+            self.phase = Phase::Signalling(signaller.clone());
         }
         is_due
+    }
+
+    /// The signaller in use, while one is.
+    pub(super) fn signaller(&self) -> Option<&Signallable> {
+        match &self.phase {
+            Phase::Signalling(signaller) => Some(signaller),
+            Phase::Stopped | Phase::Prepared | Phase::WaitingForCaps => None,
+        }
     }
 
     /// Keeps hold of something that is being found out about a stream.
@@ -168,19 +177,28 @@ impl State {
         std::mem::take(&mut self.look_aheads)
     }
 
-    /// PAUSED to READY. Gives what has to be wound up, and whether the signaller was started.
-    pub(super) fn stop(&mut self) -> (Vec<Arc<Session>>, Option<BranchPool>, bool) {
-        let was_signalling = std::mem::take(&mut self.phase) == Phase::Signalling;
+    /// PAUSED to READY. Gives what has to be wound up, with the signaller if one was started.
+    pub(super) fn stop(&mut self) -> (Vec<Arc<Session>>, Option<BranchPool>, Option<Signallable>) {
+        let signaller = self.signaller().cloned();
+        self.phase = Phase::Stopped;
         self.stun = None;
         self.discovery = None;
         let sessions = self.sessions.values().chain(&self.leaving).cloned().collect();
-        (sessions, self.pool.take(), was_signalling)
+        (sessions, self.pool.take(), signaller)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gst::prelude::*;
+
+    use crate::signaller::{Signaller, WebRTCSignallerRole};
+
+    fn signaller() -> Signallable {
+        gst::init().expect("GStreamer initialises");
+        Signaller::new(WebRTCSignallerRole::Producer).upcast()
+    }
 
     #[test]
     fn pad_numbers_count_per_kind_and_never_come_back() {
@@ -200,12 +218,18 @@ mod tests {
             phase: Phase::Prepared,
             ..State::default()
         };
-        assert!(!state.start_if_described());
-        assert!(state.playing());
-        assert!(!state.playing());
-        assert!(!state.start_if_described());
-        let (_, _, was_signalling) = state.stop();
-        assert!(was_signalling);
+        let (first, second) = (signaller(), signaller());
+        assert!(!state.start_if_described(&first));
+        assert!(state.playing(&first));
+        assert!(!state.playing(&second));
+        assert!(!state.start_if_described(&second));
+        let (_, _, stopped) = state.stop();
+        assert_eq!(
+            stopped,
+            Some(first),
+            "the one that was started is the one to stop"
+        );
+        assert_eq!(state.signaller(), None);
     }
 
     #[test]
@@ -214,8 +238,11 @@ mod tests {
             phase: Phase::Prepared,
             ..State::default()
         };
-        let (sessions, pool, was_signalling) = state.stop();
-        assert!(sessions.is_empty() && pool.is_none() && !was_signalling);
-        assert!(!state.playing(), "a stopped sink does not start its signaller");
+        let (sessions, pool, started) = state.stop();
+        assert!(sessions.is_empty() && pool.is_none() && started.is_none());
+        assert!(
+            !state.playing(&signaller()),
+            "a stopped sink does not start its signaller"
+        );
     }
 }

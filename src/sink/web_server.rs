@@ -44,6 +44,11 @@ fn run(sink: &BaseWebRTCSink) -> Result<(), String> {
 
     let settings = {
         let settings = sink.imp().settings();
+        if let Some(address) = &settings.unusable_web_server_host_addr {
+            return Err(format!(
+                "web-server-host-addr {address:?} is no URL such as http://host:port"
+            ));
+        }
         Settings {
             address: settings.web_server_host_addr.clone(),
             path: settings.web_server_path.clone(),

@@ -12,10 +12,9 @@ use gst::subclass::prelude::*;
 
 use super::{BaseWebRTCSrc, CAT, exposure};
 use crate::error;
-use crate::gst_ext::make;
 use crate::signaller::SignallableExt;
 use crate::webrtcbin::stun::StunServer;
-use crate::webrtcbin::warmup;
+use crate::webrtcbin::{self, warmup};
 
 /// What comes before the bin's children change state.
 ///
@@ -60,7 +59,9 @@ pub(super) fn after(
             success
         }
         gst::StateChange::ReadyToNull => {
-            warmup::finish();
+            if !warmup::finish() {
+                gst::warning!(CAT, obj = src, "the DTLS certificate is still being made");
+            }
             success
         }
         _ => success,
@@ -68,17 +69,10 @@ pub(super) fn after(
 }
 
 fn check_elements(src: &BaseWebRTCSrc) -> Result<(), gst::StateChangeError> {
-    // webrtcbin is made of the others, and fails without a word when they are missing.
-    for factory in ["webrtcbin", "nicesrc", "dtlssrtpdec", "srtpdec", "rtpbin"] {
-        if gst::ElementFactory::find(factory).is_none() {
-            error::post_failure(
-                src,
-                &make::missing(factory, "to connect to a producer").to_string(),
-            );
-            return Err(gst::StateChangeError);
-        }
-    }
-    Ok(())
+    webrtcbin::require("to connect to a producer").map_err(|missing| {
+        error::post_failure(src, &missing.to_string());
+        gst::StateChangeError
+    })
 }
 
 fn start_signaller(src: &BaseWebRTCSrc) {

@@ -38,6 +38,28 @@ pub(crate) enum MakeError {
     Missing(#[from] MissingElement),
 }
 
+/// Whether what every session needs is installed; `purpose` completes the sentence "no element x, needed …".
+///
+/// # Errors
+/// [`MissingElement`] names the first that is missing.
+pub(crate) fn require(purpose: &str) -> Result<(), MissingElement> {
+    let missing = REQUIRED
+        .iter()
+        .find(|factory| gst::ElementFactory::find(factory).is_none());
+    missing.map_or(Ok(()), |factory| Err(make::missing(factory, purpose)))
+}
+
+/// webrtcbin is made of the others, and fails without a word when they are missing.
+const REQUIRED: [&str; 7] = [
+    "webrtcbin",
+    "nicesrc",
+    "dtlssrtpenc",
+    "dtlssrtpdec",
+    "srtpenc",
+    "srtpdec",
+    "rtpbin",
+];
+
 /// Makes a webrtcbin called `name` that bundles everything, and tunes its ICE agent.
 ///
 /// A TURN server that webrtcbin does not accept is reported as a warning in the log, by host only.
@@ -107,7 +129,7 @@ fn ask_only_for_what_is_lost(webrtcbin: &gst::Element) {
 }
 
 /// A server's address without its credentials, fit for a log.
-fn without_user(server: &str) -> String {
+pub(crate) fn without_user(server: &str) -> String {
     match server.split_once("://") {
         Some((scheme, rest)) => format!("{scheme}://{}", rest.rsplit('@').next().unwrap_or_default()),
         None => "(not an address)".to_owned(),

@@ -89,6 +89,11 @@ async fn resolve(uri: &str) -> Result<String, String> {
         .ok_or_else(|| format!("{host} has no address"))
 }
 
+/// Whether `uri` has the form of an address, resolvable or not.
+pub(crate) fn is_address(uri: &str) -> bool {
+    host_and_port(uri).is_some()
+}
+
 fn host_and_port(uri: &str) -> Option<(String, u16)> {
     // `stun:host` (RFC 7064) and `stun://host` mean the same; only the latter is a URL with a host.
     let rest = uri.strip_prefix("stun:")?;

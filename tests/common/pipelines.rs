@@ -19,6 +19,8 @@ pub struct Producer {
     pub ends: Arc<Mutex<Vec<(String, String, String, String)>>>,
     /// Errors on the bus.
     pub errors: Arc<Mutex<Vec<String>>>,
+    /// Warnings on the bus.
+    pub warnings: Arc<Mutex<Vec<String>>>,
     /// Element messages on the bus.
     pub messages: Arc<Mutex<Vec<gst::Structure>>>,
 }
@@ -65,6 +67,7 @@ impl Producer {
             signaller,
             ends: Arc::default(),
             errors: Arc::default(),
+            warnings: Arc::default(),
             messages: Arc::default(),
         };
         producer.watch();
@@ -116,12 +119,16 @@ impl Producer {
             None
         });
         let (errors, messages) = (self.errors.clone(), self.messages.clone());
+        let warnings = self.warnings.clone();
         let bus = self.pipeline.bus().expect("a pipeline has a bus");
         bus.set_sync_handler(move |_, message| {
             match message.view() {
                 gst::MessageView::Error(error) => {
                     let text = format!("{} ({})", error.error(), error.debug().unwrap_or_default());
                     errors.lock().unwrap().push(text);
+                }
+                gst::MessageView::Warning(warning) => {
+                    warnings.lock().unwrap().push(warning.error().to_string());
                 }
                 gst::MessageView::Element(element) => {
                     messages

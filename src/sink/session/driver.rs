@@ -85,10 +85,14 @@ async fn supervise(session: &Arc<Session>, mut facts: mpsc::Receiver<Fact>) -> E
     }
 }
 
-/// Keeps the statistics that the property shows fresh, from being connected on.
+/// Collects the statistics that the property shows, from being connected on: often while somebody reads them.
 async fn watch_statistics(session: &Arc<Session>) -> Infallible {
+    let mut observed = Instant::now();
     loop {
-        tokio::time::sleep(STATISTICS_INTERVAL).await;
+        tokio::time::sleep(READ_INTERVAL).await;
+        let read = session.statistics_read.notified();
+        // Whether it was read or time passed, it is due.
+        let _ = tokio::time::timeout(UNREAD_INTERVAL - READ_INTERVAL, read).await;
         let webrtcbin = session
             .is_flowing()
             .then(|| session.view().webrtcbin.clone())
@@ -96,7 +100,11 @@ async fn watch_statistics(session: &Arc<Session>) -> Infallible {
         let Some(webrtcbin) = webrtcbin else { continue };
         match promise::get_stats(&webrtcbin).await {
             Ok(stats) => {
-                rate::Control::observe(session, &stats);
+                // Who looks at the statistics must not change what they show.
+                if observed.elapsed() >= UNREAD_INTERVAL {
+                    observed = Instant::now();
+                    rate::Control::observe(session, &stats);
+                }
                 session.view().stats = Some(stats);
             }
             Err(error) => gst::debug!(CAT, "session {}: {error}", session.id()),
@@ -111,5 +119,8 @@ async fn reached(deadline: Option<Instant>) {
     }
 }
 
-/// webrtcbin collects them from every element; ten times a second, as pages poll, would be a load with many consumers.
-const STATISTICS_INTERVAL: Duration = Duration::from_secs(1);
+/// How often pages with charts read.
+const READ_INTERVAL: Duration = Duration::from_millis(100);
+
+/// webrtcbin collects from every element, which is a load with many consumers; receivers report about this often.
+const UNREAD_INTERVAL: Duration = Duration::from_secs(1);

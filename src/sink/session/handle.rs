@@ -14,15 +14,17 @@ use gst::glib;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
 use gst_webrtc::{WebRTCDataChannel, WebRTCSessionDescription};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 use super::machine::Fact;
 use super::outlet::Outlet;
 use super::traffic::Traffic;
 use super::{Input, driver};
 use crate::datachannel::control::{ControlMessage, Info};
+use crate::datachannel::sending;
 use crate::end_reason::{EndReason, SessionEndReason};
 use crate::runtime;
+use crate::signaller::Signallable;
 use crate::sink::encode::StreamId;
 use crate::sink::imp::CAT;
 use crate::sink::settings::Settings;
@@ -48,6 +50,8 @@ pub(in crate::sink) struct Session {
     /// What data channels look at before they believe a message.
     is_verified: AtomicBool,
     view: Mutex<View>,
+    /// Told when somebody reads the statistics, which are collected more often then.
+    pub(super) statistics_read: Notify,
     /// When the peer was heard, and when media went out.
     pub(super) traffic: Traffic,
     /// Held while a thread is at work that the session's task cannot interrupt.
@@ -76,7 +80,7 @@ pub(in crate::sink) struct View {
     pub(in crate::sink) mids: BTreeMap<String, StreamId>,
     /// The channel for notices, once it is open.
     pub(in crate::sink) control: Option<WebRTCDataChannel>,
-    /// webrtcbin's statistics as they were last read.
+    /// webrtcbin's statistics as they were last collected.
     pub(in crate::sink) stats: Option<gst::Structure>,
     /// What decides how much may be sent, unless nothing does.
     pub(in crate::sink) control_of_rate: Option<Arc<rate::Control>>,
@@ -89,26 +93,30 @@ pub(in crate::sink) struct View {
 }
 
 impl Session {
-    /// Starts a session. The application hears of its pipeline before anything else, on this thread.
+    /// Starts a session. The application hears of its pipeline before anything else is done, on this thread.
     ///
     /// # Errors
     /// When the element is not running or knows a session of this id.
     pub(in crate::sink) fn start(
         sink: &BaseWebRTCSink,
+        signaller: &Signallable,
         id: &str,
         peer_id: &str,
         offer: Option<WebRTCSessionDescription>,
     ) -> Result<(), WebRTCSinkError> {
-        let pipeline = gst::Pipeline::with_name(&format!("session-pipeline-{id}"));
-        signals::emit_consumer_pipeline_created(sink, peer_id, &pipeline);
         let (inbox, inputs) = mpsc::channel(INBOX_LENGTH);
         let (facts, observed) = mpsc::channel(INBOX_LENGTH);
+        // The property may say another one by now, for the next start.
+        let settings = Settings {
+            signaller: signaller.clone(),
+            ..sink.imp().settings().clone()
+        };
         let session = Arc::new(Self {
             id: id.to_owned(),
             peer_id: peer_id.to_owned(),
             sink: sink.downgrade(),
-            settings: sink.imp().settings().clone(),
-            pipeline,
+            settings,
+            pipeline: gst::Pipeline::with_name(&format!("session-pipeline-{id}")),
             inbox,
             facts,
             ending: watch::Sender::new(None),
@@ -116,10 +124,12 @@ impl Session {
             is_flowing: AtomicBool::new(false),
             is_verified: AtomicBool::new(false),
             view: Mutex::default(),
+            statistics_read: Notify::new(),
             traffic: Traffic::new(Instant::now()),
             busy: Arc::default(),
         });
         sink.imp().state().add_session(session.clone())?;
+        signals::emit_consumer_pipeline_created(sink, peer_id, &session.pipeline);
         runtime::spawn(driver::run(session, inputs, observed, offer)).detach();
         Ok(())
     }
@@ -137,7 +147,7 @@ impl Session {
         self.sink.upgrade()
     }
 
-    /// The element's settings as they were when the session began.
+    /// The element's settings as they were when the session began, with the signaller it came by.
     pub(in crate::sink) fn settings(&self) -> &Settings {
         &self.settings
     }
@@ -265,6 +275,16 @@ impl Session {
         }
     }
 
+    /// Somebody reads what [`View::stats`] holds: it is worth being fresh.
+    pub(in crate::sink) fn note_statistics_read(&self) {
+        self.statistics_read.notify_one();
+    }
+
+    /// How long it took from the request to the first complete video frame on its way to the consumer.
+    pub(in crate::sink) fn time_to_first_frame(&self) -> Option<Duration> {
+        self.traffic.first_frame()
+    }
+
     /// Tells the consumer about a stream, if it has a control channel and was not told the same before.
     pub(in crate::sink) fn inform(&self, stream: &StreamId, info: &Info) {
         let (channel, mid) = {
@@ -289,8 +309,8 @@ impl Session {
             mid,
             info: info.clone(),
         };
-        if let Err(error) = channel.send_string_full(Some(&message.to_json())) {
-            gst::debug!(CAT, "session {}: notice not sent: {error}", self.id);
+        if let Err(error) = sending::send(&channel, &message.to_json()) {
+            gst::warning!(CAT, "session {}: notice not sent: {error}", self.id);
         }
     }
 

@@ -192,7 +192,7 @@ fn chain(
     )
     .map_err(internal)?;
     filter.set_property("caps", caps);
-    note_packets(session, &filter);
+    note_packets(session, &filter, codec.media());
     chain.add(filter)?;
     // What was offered must not bind what the encoder makes of it within the agreement.
     slots::transceiver(&slot.pad).set_property("codec-preferences", None::<gst::Caps>);
@@ -229,16 +229,33 @@ fn timestamp_offset(sink: &BaseWebRTCSink, codec: Codec) -> Option<u32> {
 }
 
 /// Notes that media leaves, by which the machine tells a silent peer from one that has nothing to report on.
-fn note_packets(session: &Arc<Session>, filter: &gst::Element) {
+fn note_packets(session: &Arc<Session>, filter: &gst::Element, kind: MediaKind) {
     let pad = filter.static_pad("src").expect("a capsfilter has a source pad");
     let weak = Arc::downgrade(session);
     pad.add_probe(
         gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST,
-        move |_, _| {
+        move |_, info| {
             if let Some(session) = weak.upgrade() {
-                session.traffic.sent(Instant::now());
+                let now = Instant::now();
+                session.traffic.sent(now);
+                if kind == MediaKind::Video && session.traffic.first_frame().is_none() && ends_frame(info) {
+                    session.traffic.frame_sent(now);
+                }
             }
             gst::PadProbeReturn::Ok
         },
     );
+}
+
+/// Whether the last packet has the marker, as the last one of a frame does (RFC 7741, section 4.1; RFC 6184, 5.1).
+fn ends_frame(info: &gst::PadProbeInfo) -> bool {
+    let last = match &info.data {
+        Some(gst::PadProbeData::Buffer(buffer)) => Some(buffer.as_ref()),
+        Some(gst::PadProbeData::BufferList(list)) => {
+            list.len().checked_sub(1).and_then(|index| list.get(index))
+        }
+        _ => None,
+    };
+    last.and_then(|packet| gst_rtp::RTPBuffer::from_buffer_readable(packet).ok())
+        .is_some_and(|packet| packet.is_marker())
 }

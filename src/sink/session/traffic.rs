@@ -16,6 +16,7 @@ pub(super) struct Traffic {
     heard: AtomicU64,
     sent: AtomicU64,
     unanswered_since: AtomicU64,
+    first_frame: AtomicU64,
 }
 
 impl Traffic {
@@ -26,6 +27,7 @@ impl Traffic {
             heard: AtomicU64::new(0),
             sent: AtomicU64::new(0),
             unanswered_since: AtomicU64::new(0),
+            first_frame: AtomicU64::new(0),
         }
     }
 
@@ -53,6 +55,22 @@ impl Traffic {
         let _ = self
             .unanswered_since
             .compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// The last packet of a video frame went out.
+    pub(super) fn frame_sent(&self, now: Instant) {
+        // Only the first one counts.
+        let _ = self
+            .first_frame
+            .compare_exchange(0, self.stamp(now), Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// How long after `origin` the first video frame was complete.
+    pub(super) fn first_frame(&self) -> Option<Duration> {
+        match self.first_frame.load(Ordering::Relaxed) {
+            0 => None,
+            nanos => Some(Duration::from_nanos(nanos)),
+        }
     }
 
     /// What the machine judges by.
@@ -108,6 +126,16 @@ mod tests {
         assert_eq!(snapshot.unanswered_since, Some(start + seconds(2)));
         assert_eq!(snapshot.sent, Some(start + seconds(3)));
         assert_eq!(snapshot.heard, Some(start + seconds(2)));
+    }
+
+    #[test]
+    fn the_first_frame_stays_the_first() {
+        let start = Instant::now();
+        let traffic = Traffic::new(start);
+        assert_eq!(traffic.first_frame(), None);
+        traffic.frame_sent(start + seconds(1));
+        traffic.frame_sent(start + seconds(2));
+        assert_eq!(traffic.first_frame(), Some(seconds(1)));
     }
 
     #[test]
