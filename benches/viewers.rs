@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
-//! What a further viewer costs the sink: CPU of the sink's process for 1, 4 and 16 consumers of 720p30 VP8.
+//! What a further viewer costs the sink: CPU of the sink's process for 1, 4 and 16 consumers of 720p30 VP8, and of a
+//! 1080p30 H.264 file of 2 Mbit/s that passes through encoded.
 //!
 //! The consumers run in a process of their own. Prints the share of a core, the encoders running, and the cost of each
-//! further viewer as a share of the first. Run by `scripts/bench/viewers`.
+//! further viewer as a share of the first. Run by `scripts/bench/viewers`; `raw` or `encoded` as argument runs one.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -14,6 +15,8 @@ use gst::prelude::*;
 const COUNTS: [usize; 3] = [1, 4, 16];
 const SETTLE: Duration = Duration::from_secs(5);
 const MEASURE: Duration = Duration::from_secs(10);
+/// Joining, settling and measuring on a busy machine.
+const FILE: Duration = Duration::from_secs(60);
 
 fn main() -> Result<()> {
     gst::init()?;
@@ -21,25 +24,67 @@ fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().collect();
     match &arguments[1..] {
         [mode, uri, count, ..] if mode == "consume" => consume(uri, count.parse()?),
-        _ => measure(),
+        // Cargo adds an argument of its own.
+        [mode, ..] if mode == "raw" => raw(),
+        [mode, ..] if mode == "encoded" => encoded(),
+        _ => raw().and_then(|()| encoded()),
     }
 }
 
-/// The parent: serves, and measures itself.
-fn measure() -> Result<()> {
-    let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+fn raw() -> Result<()> {
+    println!("720p30 encoded to VP8 at 2 Mbit/s");
+    measure(
+        "video-caps=video/x-vp8 congestion-control=disabled max-bitrate=2000000",
+        "videotestsrc is-live=true pattern=ball ! video/x-raw,width=1280,height=720,framerate=30/1",
+    )
+}
+
+fn encoded() -> Result<()> {
+    let file = std::env::temp_dir().join(format!("viewers-{}.mp4", std::process::id()));
+    let outcome = make_file(&file).and_then(|()| {
+        println!("1080p30 H.264 file of 2 Mbit/s, passed through");
+        let source = format!("filesrc location=\"{}\" ! qtdemux ! h264parse", file.display());
+        measure("", &source)
+    });
+    // Left behind, it is only a temporary file too many.
+    let _ = std::fs::remove_file(&file);
+    outcome
+}
+
+/// Encodes the file, long enough for one measurement.
+fn make_file(path: &std::path::Path) -> Result<()> {
+    let frames = 30 * FILE.as_secs();
     let line = format!(
-        "webrtcsink name=sink run-signalling-server=true signalling-server-host=127.0.0.1 signalling-server-port={port} \
-         stun-server=\"\" video-caps=video/x-vp8 congestion-control=disabled max-bitrate=2000000 \
-         videotestsrc is-live=true pattern=ball ! video/x-raw,width=1280,height=720,framerate=30/1 ! sink."
+        "videotestsrc pattern=ball num-buffers={frames} ! video/x-raw,format=I420,width=1920,height=1080,framerate=30/1 \
+         ! x264enc speed-preset=ultrafast tune=zerolatency bitrate=2000 vbv-buf-capacity=200 key-int-max=60 \
+         ! video/x-h264,profile=constrained-baseline ! h264parse ! mp4mux ! filesink location=\"{}\"",
+        path.display()
     );
-    let pipeline = gst::parse::launch(&line)?
-        .downcast::<gst::Pipeline>()
-        .expect("a launch line makes a pipeline");
+    let pipeline = gst::parse::launch(&line)?;
     pipeline.set_state(gst::State::Playing)?;
-    let sink = pipeline.by_name("sink").context("it is in the line")?;
+    let ends = [gst::MessageType::Eos, gst::MessageType::Error];
+    let bus = pipeline.bus().context("a pipeline has a bus")?;
+    let message = bus.timed_pop_filtered(gst::ClockTime::NONE, &ends);
+    pipeline.set_state(gst::State::Null)?;
+    let kind = message.map(|message| message.type_());
+    anyhow::ensure!(kind == Some(gst::MessageType::Eos), "the file could not be made");
+    Ok(())
+}
+
+/// The parent: serves `source` by a sink with these `properties`, and measures itself.
+fn measure(properties: &str, source: &str) -> Result<()> {
     let mut first = None;
     for count in COUNTS {
+        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let line = format!(
+            "webrtcsink name=sink run-signalling-server=true signalling-server-host=127.0.0.1 \
+             signalling-server-port={port} stun-server=\"\" {properties} {source} ! sink."
+        );
+        let pipeline = gst::parse::launch(&line)?
+            .downcast::<gst::Pipeline>()
+            .expect("a launch line makes a pipeline");
+        pipeline.set_state(gst::State::Playing)?;
+        let sink = pipeline.by_name("sink").context("it is in the line")?;
         let uri = format!("ws://127.0.0.1:{port}?connect-to-first-producer=true");
         let mut consumers = Consumers::start(&uri, count)?;
         consumers.wait_ready()?;
@@ -55,9 +100,8 @@ fn measure() -> Result<()> {
                 .unwrap_or_default()
         );
         drop(consumers);
-        std::thread::sleep(Duration::from_secs(1));
+        pipeline.set_state(gst::State::Null)?;
     }
-    pipeline.set_state(gst::State::Null)?;
     Ok(())
 }
 
@@ -81,7 +125,7 @@ fn cpu_seconds() -> Result<f64> {
     Ok(ticks / 100.0)
 }
 
-/// How many encoding branches feed the consumers, by the sink's own statistics.
+/// How many encoders feed the consumers, by the sink's own statistics: branches that have one.
 fn encoders(sink: &gst::Element) -> usize {
     let stats = sink.property::<gst::Structure>("stats");
     let sessions = stats
@@ -90,8 +134,12 @@ fn encoders(sink: &gst::Element) -> usize {
     let consumers = sessions.filter_map(|session| session.get::<gst::Structure>("consumer-stats").ok());
     let streams = consumers.filter_map(|consumer| consumer.get::<gst::Array>("streams").ok());
     let branches = streams.flat_map(|streams| {
-        let branch =
-            |stream: &gst::glib::SendValue| stream.get::<gst::Structure>().ok()?.get::<String>("branch").ok();
+        let branch = |stream: &gst::glib::SendValue| {
+            let stream = stream.get::<gst::Structure>().ok()?;
+            stream
+                .has_field("encoder")
+                .then(|| stream.get::<String>("branch").ok())?
+        };
         streams.iter().filter_map(branch).collect::<Vec<_>>()
     });
     branches.collect::<std::collections::BTreeSet<_>>().len()

@@ -29,6 +29,8 @@ pub struct Seen {
     pub streams: Mutex<BTreeMap<u32, Arc<Stream>>>,
     /// Every description the producer sent, as text.
     pub descriptions: Mutex<Vec<String>>,
+    /// Every candidate the producer sent.
+    pub candidates: Mutex<Vec<String>>,
     /// How the producer ended the session, once it did.
     pub end: Mutex<Option<Option<String>>>,
     /// Data channels the producer opened, by label.
@@ -139,6 +141,7 @@ impl Consumer {
                 }
             }
             Sent::Candidate(index, candidate) => {
+                seen.candidates.lock().unwrap().push(candidate.clone());
                 let relayed = relayed(candidate, Side::Left, options);
                 if let (Some(webrtcbin), Some(candidate)) = (webrtcbin.upgrade(), relayed) {
                     webrtcbin.emit_by_name::<()>("add-ice-candidate", &[&index, &candidate]);
