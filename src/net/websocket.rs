@@ -16,7 +16,8 @@ use async_tungstenite::tungstenite::client::IntoClientRequest;
 use async_tungstenite::tungstenite::handshake::client::Request;
 use async_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
 use async_tungstenite::tungstenite::protocol::WebSocketConfig;
-use async_tungstenite::tungstenite::{Error as ProtocolError, Message};
+use async_tungstenite::tungstenite::{Bytes, Error as ProtocolError, Message};
+use futures::StreamExt;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -26,6 +27,16 @@ use super::tls::{self, TlsError};
 
 /// From the name's lookup to the end of the handshake; what the default signaller always had.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A server that takes nothing for this long is lost.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long a closing handshake may take.
+const PARTING: Duration = Duration::from_secs(1);
+
+/// More than any server has on its way at the end of a connection.
+#[cfg(feature = "aws")]
+const MAX_DRAINED: usize = 256;
 
 /// A description of hundreds of m-lines fits many times; more is no signalling.
 const MAX_MESSAGE_BYTES: usize = 4 << 20;
@@ -82,12 +93,70 @@ pub(crate) async fn connect(url: &Url, options: &Options<'_>) -> Result<WebSocke
         .unwrap_or(Err(ConnectError::Timeout { server }))
 }
 
+/// What came over a connection.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Received {
+    Text(String),
+    Binary(Bytes),
+    /// A ping, which the library answers, or a pong: the peer is alive.
+    SignOfLife,
+    /// The connection is over, and why.
+    Lost(String),
+}
+
+/// Reads what [`WebSocket`]'s stream gave.
+pub(crate) fn read(received: Option<Result<Message, ProtocolError>>) -> Received {
+    match received {
+        Some(Ok(Message::Text(text))) => Received::Text(text.as_str().to_owned()),
+        Some(Ok(Message::Binary(bytes))) => Received::Binary(bytes),
+        Some(Ok(Message::Close(Some(frame)))) => {
+            Received::Lost(format!("the server closed the connection: {frame}"))
+        }
+        Some(Ok(Message::Close(None))) | None => {
+            Received::Lost("the server closed the connection".to_owned())
+        }
+        Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Received::SignOfLife,
+        Some(Err(error)) => Received::Lost(error.to_string()),
+    }
+}
+
+/// Writes one message, within bounded time.
+///
+/// # Errors
+/// In words, why the connection is to be taken for lost.
+pub(crate) async fn send(socket: &mut WebSocket, message: Message) -> Result<(), String> {
+    match tokio::time::timeout(WRITE_TIMEOUT, socket.send(message)).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err("the server takes no messages".to_owned()),
+    }
+}
+
 /// Ends the connection with the closing handshake; a reply the library holds is flushed. Bounded in time.
 pub(crate) async fn close(mut socket: WebSocket) {
-    // A peer that answers does so within a round trip.
-    const PATIENCE: Duration = Duration::from_secs(1);
     // Whether the peer still answers makes no difference to who leaves.
-    let _ = tokio::time::timeout(PATIENCE, futures::SinkExt::<Message>::close(&mut socket)).await;
+    let _ = tokio::time::timeout(PARTING, futures::SinkExt::<Message>::close(&mut socket)).await;
+}
+
+/// As [`close`], and gives the texts that were on their way. Bounded in time and number.
+#[cfg(feature = "aws")]
+pub(crate) async fn close_and_drain(mut socket: WebSocket) -> Vec<String> {
+    let mut texts = Vec::new();
+    let drain = async {
+        if futures::SinkExt::<Message>::close(&mut socket).await.is_err() {
+            return;
+        }
+        while texts.len() < MAX_DRAINED {
+            match read(socket.next().await) {
+                Received::Text(text) => texts.push(text),
+                Received::Binary(_) | Received::SignOfLife => {}
+                Received::Lost(_) => return,
+            }
+        }
+    };
+    // Past it the peer is not going to close; what came so far counts.
+    let _ = tokio::time::timeout(PARTING, drain).await;
+    texts
 }
 
 /// Each step has an error of its own, so that a user knows whether name, port, certificate or server is to blame.
@@ -175,6 +244,36 @@ mod tests {
         match runtime::block_on(connect(&url, options)) {
             Ok(_) => panic!("connected to {url}"),
             Err(error) => error,
+        }
+    }
+
+    #[test]
+    fn every_kind_of_message_is_told_apart() {
+        use async_tungstenite::tungstenite::protocol::CloseFrame;
+        use async_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+        assert_eq!(read(Some(Ok(Message::text("x")))), Received::Text("x".into()));
+        assert_eq!(
+            read(Some(Ok(Message::binary(vec![1])))),
+            Received::Binary(vec![1].into())
+        );
+        for alive in [Message::Ping(Bytes::new()), Message::Pong(Bytes::new())] {
+            assert_eq!(read(Some(Ok(alive))), Received::SignOfLife);
+        }
+        let frame = CloseFrame {
+            code: CloseCode::Away,
+            reason: "bye".into(),
+        };
+        for (ending, expected) in [
+            (Some(Ok(Message::Close(Some(frame)))), "bye"),
+            (Some(Ok(Message::Close(None))), "closed"),
+            (None, "closed"),
+            (Some(Err(ProtocolError::ConnectionClosed)), "closed"),
+        ] {
+            let lost = read(ending);
+            assert!(
+                matches!(&lost, Received::Lost(text) if text.contains(expected)),
+                "{lost:?}"
+            );
         }
     }
 

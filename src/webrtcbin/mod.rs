@@ -10,6 +10,8 @@ pub(crate) mod ice;
 pub(crate) mod stun;
 #[cfg(test)]
 mod tests;
+#[cfg(any(feature = "aws", feature = "livekit"))]
+pub(crate) mod turn;
 pub(crate) mod warmup;
 
 use gst::prelude::*;

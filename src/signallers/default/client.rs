@@ -15,13 +15,13 @@ use gst_plugin_webrtc_signalling_protocol::{IncomingMessage, OutgoingMessage};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 use url::Url;
 
 use super::machine::{Action, Input, Machine, Report};
 use crate::net::backoff::Backoff;
-use crate::net::websocket::{self, WebSocket};
-use crate::runtime::{self, Task};
+use crate::net::websocket::{self, Received, WebSocket};
+use crate::signallers::mailbox::Mailbox;
 
 /// Where and how to connect.
 #[derive(Debug, Clone)]
@@ -41,55 +41,22 @@ pub(super) trait Host: Send + Sync + 'static {
     fn report(&self, report: Report);
 }
 
-/// A started signaller; stop it, or drop it to cut the connection.
-#[derive(Debug)]
-pub(super) struct Client {
-    verbs: mpsc::Sender<Verb>,
-    task: Task,
-}
+/// A started signaller.
+pub(super) type Client = Mailbox<Input>;
 
-enum Verb {
-    Handle(Input),
-    Stop,
-}
-
-impl Client {
-    /// Starts connecting.
-    pub(super) fn start(endpoint: Endpoint, machine: Machine, host: Arc<dyn Host>) -> Self {
-        let (verbs, queue) = mpsc::channel(QUEUE_LENGTH);
+/// Starts connecting.
+pub(super) fn start(endpoint: Endpoint, machine: Machine, host: Arc<dyn Host>) -> Client {
+    Mailbox::start(|verbs| {
         let worker = Worker {
             endpoint,
             machine,
             host,
-            verbs: queue,
+            verbs,
             backoff: Backoff::default(),
             retry_at: None,
         };
-        Self {
-            verbs,
-            task: runtime::spawn(worker.run()),
-        }
-    }
-
-    /// Queues a verb of the element; false when the queue is full, which means that the server has not taken anything
-    /// for a long time.
-    pub(super) fn handle(&self, input: Input) -> bool {
-        self.verbs.try_send(Verb::Handle(input)).is_ok()
-    }
-
-    /// Sends what is queued, closes the connection and ends; bounded by [`STOP_TIMEOUT`].
-    pub(super) fn stop(self) {
-        let Self { verbs, task } = self;
-        runtime::block_on(async move {
-            let end = async {
-                // A task that ended already needs no telling.
-                let _ = verbs.send(Verb::Stop).await;
-                task.join().await;
-            };
-            // Past the deadline the task is aborted by its handle.
-            let _ = timeout(STOP_TIMEOUT, end).await;
-        });
-    }
+        worker.run()
+    })
 }
 
 /// The task.
@@ -97,7 +64,7 @@ struct Worker {
     endpoint: Endpoint,
     machine: Machine,
     host: Arc<dyn Host>,
-    verbs: mpsc::Receiver<Verb>,
+    verbs: mpsc::Receiver<Input>,
     /// Begins anew with each welcome, not with each connection: a server that closes right after accepting is not well.
     backoff: Backoff,
     /// When the machine wants to hear of `Input::Retry`.
@@ -156,7 +123,7 @@ impl Worker {
 
     /// Ends when the element stops us; meanwhile takes verbs, which have nowhere to go.
     async fn stopped(&mut self) {
-        while let Some(Verb::Handle(input)) = self.verbs.recv().await {
+        while let Some(input) = self.verbs.recv().await {
             // Without a connection the machine only keeps its books.
             self.machine.handle(input);
         }
@@ -173,11 +140,11 @@ impl Worker {
             next = tokio::select! {
                 received = socket.next() => {
                     last_heard = Instant::now();
-                    self.received(received, &mut socket).await
+                    self.received(websocket::read(received), &mut socket).await
                 }
                 verb = self.verbs.recv() => match verb {
-                    Some(Verb::Handle(input)) => self.feed(input, &mut socket).await,
-                    Some(Verb::Stop) | None => Some(Next::End),
+                    Some(input) => self.feed(input, &mut socket).await,
+                    None => Some(Next::End),
                 },
                 () = sleep_until(retry_at), if self.retry_at.is_some() => {
                     self.retry_at = None;
@@ -193,21 +160,12 @@ impl Worker {
         next.unwrap_or(Next::End)
     }
 
-    async fn received(
-        &mut self,
-        received: Option<Result<Message, async_tungstenite::tungstenite::Error>>,
-        socket: &mut WebSocket,
-    ) -> Option<Next> {
+    async fn received(&mut self, received: Received, socket: &mut WebSocket) -> Option<Next> {
         match received {
-            Some(Ok(Message::Text(text))) => self.text(text.as_str(), socket).await,
-            Some(Ok(Message::Close(frame))) => {
-                let reason = frame.map_or_else(|| "closed".to_owned(), |frame| format!("closed: {frame}"));
-                self.lost(reason).await
-            }
-            // Pings are answered by the library; binary messages are none of this protocol.
-            Some(Ok(_)) => None,
-            Some(Err(error)) => self.lost(error.to_string()).await,
-            None => self.lost("closed".to_owned()).await,
+            Received::Text(text) => self.text(&text, socket).await,
+            // Binary messages are none of this protocol.
+            Received::Binary(_) | Received::SignOfLife => None,
+            Received::Lost(reason) => self.lost(reason).await,
         }
     }
 
@@ -278,21 +236,14 @@ impl Worker {
     }
 
     async fn write(&mut self, message: Message, socket: &mut WebSocket) -> Option<Next> {
-        match timeout(WRITE_TIMEOUT, socket.send(message)).await {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => self.lost(error.to_string()).await,
-            Err(_) => self.lost("the server takes no messages".to_owned()).await,
+        match websocket::send(socket, message).await {
+            Ok(()) => None,
+            Err(reason) => self.lost(reason).await,
         }
     }
 }
 
-/// Verbs waiting for a slow server; candidates of many sessions at once fit.
-const QUEUE_LENGTH: usize = 4096;
-/// A stop must not hold up the element's state change, which has 5 s in all.
-const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 /// As often as the server itself pings.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
-/// A server that takes nothing for this long is lost.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 /// How much of a message that is none is shown.
 const UNREADABLE_CHARS: usize = 200;

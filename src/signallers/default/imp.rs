@@ -19,7 +19,7 @@ use gst_plugin_webrtc_signalling_protocol::{PeerMessageInner, SdpMessage};
 use gst_webrtc::{WebRTCSDPType, WebRTCSessionDescription};
 
 use super::WebRTCSignallerRole;
-use super::client::{Client, Endpoint, Host};
+use super::client::{self, Client, Endpoint, Host};
 use super::machine::{Input, Machine, Report};
 use super::settings::{Settings, UriNotice};
 use crate::end_reason::{EndReason, SessionEndReason};
@@ -110,7 +110,7 @@ impl SignallableImpl for Signaller {
         let host = Arc::new(Reporter {
             signaller: self.obj().downgrade(),
         });
-        let former = self.client().replace(Client::start(endpoint, machine, host));
+        let former = self.client().replace(client::start(endpoint, machine, host));
         drop(former);
     }
 

@@ -9,18 +9,18 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use async_tungstenite::tungstenite::{Error as SocketError, Message};
 use futures::StreamExt;
 use tokio::sync::mpsc;
-use tokio::time::{sleep_until, timeout};
+use tokio::time::sleep_until;
 
 use super::machine::{Action, Attempt, Config, Input, Machine, Refusal, Report};
 use super::token::Credentials;
 use super::{protocol, request};
-use crate::net::websocket::{self, ConnectError, WebSocket};
-use crate::runtime::{self, Task};
+use crate::net::websocket::{self, ConnectError, Received, WebSocket};
+use crate::signallers::mailbox::Mailbox;
 
 /// Where and how to connect.
 #[derive(Debug, Clone)]
@@ -40,50 +40,23 @@ pub(super) trait Host: Send + Sync + 'static {
     fn report(&self, report: Report);
 }
 
-/// A started participation; stop it, or drop it to cut the connection.
-#[derive(Debug)]
-pub(super) struct Client {
-    inputs: mpsc::Sender<Input>,
-    task: Task,
-}
+/// A started participation; stopping it leaves the room.
+pub(super) type Client = Mailbox<Input>;
 
-impl Client {
-    /// Starts connecting.
-    pub(super) fn start(endpoint: Endpoint, config: Config, host: Arc<dyn Host>) -> Self {
-        let (inputs, queue) = mpsc::channel(QUEUE_LENGTH);
+/// Starts connecting.
+pub(super) fn start(endpoint: Endpoint, config: Config, host: Arc<dyn Host>) -> Client {
+    Mailbox::start(|inputs| {
         let machine = Machine::new(Instant::now(), config, rand::random());
         let worker = Worker {
             endpoint: Arc::new(endpoint),
             machine,
             host,
-            inputs: queue,
+            inputs,
             attempt: None,
             socket: None,
         };
-        Self {
-            inputs,
-            task: runtime::spawn(worker.run()),
-        }
-    }
-
-    /// Queues what the element wants; false when the queue is full, so the server has not taken anything for long.
-    pub(super) fn handle(&self, input: Input) -> bool {
-        self.inputs.try_send(input).is_ok()
-    }
-
-    /// Sends what is queued, leaves the room, closes the connection and ends; bounded by [`STOP_TIMEOUT`].
-    pub(super) fn stop(self) {
-        let Self { inputs, task } = self;
-        runtime::block_on(async move {
-            let end = async {
-                // A task that ended already needs no telling.
-                let _ = inputs.send(Input::Stop).await;
-                task.join().await;
-            };
-            // Past the deadline the task is aborted by its handle.
-            let _ = timeout(STOP_TIMEOUT, end).await;
-        });
-    }
+        worker.run()
+    })
 }
 
 /// A websocket being opened.
@@ -101,7 +74,7 @@ struct Worker {
 }
 
 impl Worker {
-    /// Works until the machine is over, and leaves no connection behind.
+    /// Until the machine has nothing more to do.
     async fn run(mut self) {
         self.feed(Input::Start).await;
         while !self.machine.is_over() {
@@ -118,7 +91,7 @@ impl Worker {
         tokio::select! {
             input = self.inputs.recv() => Some(input.unwrap_or(Input::Stop)),
             opened = opened(&mut self.attempt) => Some(self.opened(opened)),
-            received = received(&mut self.socket) => read(received),
+            received = received(&mut self.socket) => read(websocket::read(received)),
             () = sleep_until(deadline.unwrap_or_else(Instant::now).into()), if deadline.is_some() => Some(Input::Tick),
         }
     }
@@ -167,14 +140,11 @@ impl Worker {
             // Lost within the same batch of actions, which is told already.
             return Ok(());
         };
-        let sent = timeout(WRITE_TIMEOUT, socket.send(Message::binary(bytes))).await;
-        let problem = match sent {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "the server takes no messages".to_owned(),
-        };
-        self.disconnect().await;
-        Err(problem)
+        let sent = websocket::send(socket, Message::binary(bytes)).await;
+        if sent.is_err() {
+            self.disconnect().await;
+        }
+        sent
     }
 
     /// Drops an attempt, closes a connection.
@@ -203,21 +173,18 @@ async fn received(socket: &mut Option<WebSocket>) -> Option<Result<Message, Sock
 }
 
 /// A message of the server, or the end of the connection. `None` for what needs no attention.
-fn read(received: Option<Result<Message, SocketError>>) -> Option<Input> {
-    let lost = |text: String| Some(Input::Lost(text));
+fn read(received: Received) -> Option<Input> {
     match received {
-        Some(Ok(Message::Binary(bytes))) => match protocol::decode(&bytes) {
+        Received::Binary(bytes) => match protocol::decode(&bytes) {
             Ok(response) => response.map(|response| Input::Received(Box::new(response))),
-            Err(error) => lost(error.to_string()),
+            Err(error) => Some(Input::Lost(error.to_string())),
         },
-        Some(Ok(Message::Text(text))) => {
-            lost(format!("{} bytes of text are not a LiveKit message", text.len()))
-        }
-        Some(Ok(Message::Close(Some(frame)))) => lost(format!("the server closed the connection: {frame}")),
-        Some(Ok(Message::Close(None))) | None => lost("the server closed the connection".into()),
-        // Pings are answered by the library.
-        Some(Ok(_)) => None,
-        Some(Err(error)) => lost(error.to_string()),
+        Received::Text(text) => Some(Input::Lost(format!(
+            "{} bytes of text are not a LiveKit message",
+            text.len()
+        ))),
+        Received::SignOfLife => None,
+        Received::Lost(text) => Some(Input::Lost(text)),
     }
 }
 
@@ -273,12 +240,6 @@ fn explain(error: &ConnectError, token: &str) -> Refusal {
     }
 }
 
-/// Candidates of one session and some settings fit many times.
-const QUEUE_LENGTH: usize = 4096;
-/// A stop must not hold up the element's state change, which has 5 s in all.
-const STOP_TIMEOUT: Duration = Duration::from_secs(2);
-/// A server that takes nothing for this long is lost.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// A line or two of explanation is all a user reads.
 const MAX_REFUSAL_CHARS: usize = 300;
 
@@ -286,8 +247,6 @@ const MAX_REFUSAL_CHARS: usize = 300;
 mod tests {
     use super::*;
     use async_tungstenite::tungstenite::http::Response;
-    use async_tungstenite::tungstenite::protocol::CloseFrame;
-    use async_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
     fn text_of(input: Option<Input>) -> String {
         match input {
@@ -298,17 +257,10 @@ mod tests {
 
     #[test]
     fn whatever_is_no_message_loses_the_connection() {
-        let frame = CloseFrame {
-            code: CloseCode::Away,
-            reason: "bye".into(),
-        };
         let cases = [
-            (Some(Ok(Message::text("{}"))), "2 bytes of text"),
-            (Some(Ok(Message::binary(vec![0xff; 9]))), "9 bytes"),
-            (Some(Ok(Message::Close(Some(frame)))), "bye"),
-            (Some(Ok(Message::Close(None))), "closed"),
-            (None, "closed"),
-            (Some(Err(SocketError::ConnectionClosed)), "closed"),
+            (Received::Text("{}".into()), "2 bytes of text"),
+            (Received::Binary(vec![0xff; 9].into()), "9 bytes"),
+            (Received::Lost("bye".into()), "bye"),
         ];
         for (received, expected) in cases {
             let text = text_of(read(received));
@@ -318,8 +270,8 @@ mod tests {
 
     #[test]
     fn pings_and_messages_of_the_future_are_skipped() {
-        assert!(read(Some(Ok(Message::Ping(Vec::new().into())))).is_none());
-        assert!(read(Some(Ok(Message::binary(vec![0xc0, 0x3e, 0x01])))).is_none());
+        assert!(read(Received::SignOfLife).is_none());
+        assert!(read(Received::Binary(vec![0xc0, 0x3e, 0x01].into())).is_none());
     }
 
     #[test]

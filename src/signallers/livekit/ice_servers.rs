@@ -7,6 +7,8 @@
 use gst::prelude::*;
 use livekit_protocol as proto;
 
+use crate::webrtcbin::turn;
+
 /// Adds the relays of `servers` to `webrtcbin`, which must not be gathering yet.
 pub(super) fn apply(webrtcbin: &gst::Element, servers: &[proto::IceServer], relay_only: bool) {
     for uri in servers.iter().flat_map(relays) {
@@ -18,29 +20,11 @@ pub(super) fn apply(webrtcbin: &gst::Element, servers: &[proto::IceServer], rela
     }
 }
 
-/// The relays of `server` in webrtcbin's form, `turn(s)://user:password@host:port?transport=…`.
+/// The relays of `server`, as webrtcbin takes them.
 fn relays(server: &proto::IceServer) -> Vec<String> {
-    let login = format!("{}:{}", escaped(&server.username), escaped(&server.credential));
     let urls = server.urls.iter().take(MAX_URLS);
-    urls.filter_map(|url| {
-        let (scheme, rest) = url
-            .split_once(':')
-            .filter(|(scheme, _)| matches!(*scheme, "turn" | "turns"))?;
-        Some(format!("{scheme}://{login}@{}", rest.trim_start_matches("//")))
-    })
-    .collect()
-}
-
-/// Everything but the unreserved characters of RFC 3986 (section 2.3) in percent encoding.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => escaped.push(byte.into()),
-            _ => escaped.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    escaped
+    urls.filter_map(|url| turn::address(url, &server.username, &server.credential))
+        .collect()
 }
 
 /// UDP, TCP and TLS of a few hosts; each one costs an allocation on it.

@@ -18,7 +18,7 @@ use gst_webrtc::{WebRTCDataChannel, WebRTCSDPType};
 use livekit_protocol as proto;
 
 use super::channels::{self, Channel};
-use super::client::{Client, Endpoint, Host};
+use super::client::{self, Client, Endpoint, Host};
 use super::imp::Signaller;
 use super::machine::{Config, DescriptionKind, Input, PEER_ID, Report};
 use super::mute::{self, MutedPads};
@@ -97,7 +97,7 @@ impl Signaller {
         let former = self
             .session()
             .client
-            .replace(Client::start(endpoint, config, host));
+            .replace(client::start(endpoint, config, host));
         drop(former);
     }
 

@@ -6,16 +6,10 @@
 
 use std::{borrow::Cow, fmt};
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::percent_decode_str;
 
 use super::link_header::Link;
-
-/// What stays as it is in the user part of a URL (RFC 3986, section 2.3).
-const USERINFO: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
+use crate::net::percent;
 
 /// Servers taken from one answer at most.
 const MAX_SERVERS: usize = 16;
@@ -146,11 +140,7 @@ impl IceServer {
     pub(crate) fn to_url(&self) -> String {
         let mut url = format!("{}://", self.scheme.name());
         if let Some((user, password)) = &self.credentials {
-            url += &format!(
-                "{}:{}@",
-                utf8_percent_encode(user, USERINFO),
-                utf8_percent_encode(password, USERINFO)
-            );
+            url += &format!("{}:{}@", percent::encoded(user), percent::encoded(password));
         }
         url += &self.authority;
         if !has_port(&self.authority) {
