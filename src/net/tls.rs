@@ -28,6 +28,10 @@ pub(crate) enum TlsError {
     /// The file holds no certificate.
     #[error("{path} holds no certificate")]
     Empty { path: String },
+    /// The file holds something that is no certificate.
+    #[cfg(feature = "aws")]
+    #[error("a certificate in {path} cannot be used")]
+    Unusable { path: String, source: rustls::Error },
     /// The TLS library refused the set-up.
     #[error("TLS cannot be set up")]
     Setup(#[from] rustls::Error),
@@ -66,6 +70,22 @@ pub(crate) fn client_config(cafile: Option<&Path>, is_insecure: bool) -> Result<
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
     Ok(config)
+}
+
+/// Whether every certificate in `cafile` can be used as a root, for libraries that do not say so themselves.
+///
+/// # Errors
+/// [`TlsError`] names the file.
+#[cfg(feature = "aws")]
+pub(crate) fn check_cafile(cafile: &Path) -> Result<(), TlsError> {
+    let mut roots = RootCertStore::empty();
+    let unusable = |source| TlsError::Unusable {
+        path: cafile.display().to_string(),
+        source,
+    };
+    certificates(cafile)?
+        .into_iter()
+        .try_for_each(|certificate| roots.add(certificate).map_err(unusable))
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
@@ -166,6 +186,18 @@ mod tests {
     fn a_set_up_without_a_file_stands() {
         client_config(None, false).unwrap();
         client_config(None, true).unwrap();
+    }
+
+    #[test]
+    #[cfg(feature = "aws")]
+    fn a_file_with_a_certificate_that_is_none_is_found_out() {
+        let broken = file(
+            "no-certificate.pem",
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        );
+        assert!(matches!(check_cafile(&broken), Err(TlsError::Unusable { .. })));
+        // It does no harm among others that a client trusts.
+        client_config(Some(&broken), false).unwrap();
     }
 
     #[test]

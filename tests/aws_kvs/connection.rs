@@ -59,6 +59,60 @@ fn trouble_of_the_service_passes() {
 }
 
 #[test]
+fn a_connection_that_answers_nothing_is_replaced() {
+    let kvs = Kvs::start();
+    let master = Master::start(&kvs, |_, signaller| signaller.set_property("ping-timeout", 1));
+    wait_until("the master is on the channel", || kvs.has_master());
+    let viewer = Viewer::join(&kvs, "v");
+    viewer.wait_frames(10);
+    kvs.freeze_master();
+    master.wait_warning("nothing comes from the service");
+    wait_until("the master is back", || kvs.masters() == 2);
+    viewer.wait_frames(10);
+    master.assert_no_errors();
+    master.stop();
+}
+
+#[test]
+fn the_old_connection_serves_until_the_new_one_stands() {
+    let kvs = Kvs::start();
+    let master = Master::connected(&kvs);
+    // Four calls of so long lie between the old connection and the new one.
+    kvs.switch(|switches| switches.delay = Duration::from_secs(15));
+    let described = kvs.calls(Call::Describe);
+    kvs.go_away(Duration::from_secs(600));
+    wait_until("the move begins", || kvs.calls(Call::Describe) > described);
+    let viewer = Viewer::join(&kvs, "meanwhile");
+    viewer.wait_frames(10);
+    assert_eq!(kvs.masters(), 1);
+    master.assert_no_errors();
+    master.stop();
+}
+
+#[test]
+fn a_connection_that_cannot_be_replaced_is_used_on() {
+    let kvs = Kvs::start();
+    let master = Master::connected(&kvs);
+    let calls = kvs.calls(Call::Connect);
+    kvs.switch(|switches| {
+        switches.refusals.push(Refusal {
+            call: Call::Connect,
+            nth: calls + 1..=calls + 1,
+            status: 403,
+            kind: "AccessDeniedException",
+        });
+    });
+    kvs.go_away(Duration::from_secs(600));
+    master.wait_warning("refused the signature");
+    let viewer = Viewer::join(&kvs, "v");
+    viewer.wait_frames(10);
+    wait_until("the next attempt succeeds", || kvs.masters() == 2);
+    viewer.wait_frames(10);
+    master.assert_no_errors();
+    master.stop();
+}
+
+#[test]
 fn stopping_does_not_wait_for_a_slow_service() {
     let kvs = Kvs::start();
     kvs.switch(|switches| switches.delay = Duration::from_secs(60));
@@ -73,6 +127,11 @@ fn a_stopped_master_leaves_the_channel_and_can_start_again() {
     let master = Master::connected(&kvs);
     master.pipeline.set_state(gst::State::Null).unwrap();
     wait_until("the channel has no master", || !kvs.has_master());
+    // Stopped before it is on the channel, and again.
+    for _ in 0..5 {
+        master.pipeline.set_state(gst::State::Playing).unwrap();
+        master.pipeline.set_state(gst::State::Null).unwrap();
+    }
     master.pipeline.set_state(gst::State::Playing).unwrap();
     wait_until("the channel has its master again", || kvs.has_master());
     let viewer = Viewer::join(&kvs, "v");

@@ -82,6 +82,34 @@ fn a_missing_channel_is_named_with_its_region() {
 }
 
 #[test]
+fn half_a_key_is_named() {
+    let kvs = Kvs::start();
+    let error = error_of(&kvs, |signaller| signaller.set_property("secret-access-key", ""));
+    assert_says(
+        &error,
+        &["access-key and secret-access-key have to be set together"],
+    );
+}
+
+#[test]
+fn addresses_that_lead_nowhere_are_named() {
+    let kvs = Kvs::start();
+    for (property, value) in [("endpoint", "nonsense"), ("region", "eu west 1")] {
+        let error = error_of(&kvs, |signaller| signaller.set_property(property, value));
+        assert_says(&error, &[value, property]);
+    }
+}
+
+#[test]
+fn certificates_that_are_none_are_named() {
+    let kvs = Kvs::start();
+    let error = error_of(&kvs, |signaller| {
+        signaller.set_property("cafile", "/proc/self/exe")
+    });
+    assert_says(&error, &["/proc/self/exe"]);
+}
+
+#[test]
 fn without_a_region_the_default_is_looked_for() {
     let kvs = Kvs::start();
     let error = error_of(&kvs, |signaller| signaller.set_property("region", None::<String>));

@@ -109,3 +109,39 @@ fn the_service_can_ask_for_a_refresh() {
     assert_eq!(kvs.masters(), 1);
     master.stop();
 }
+
+#[test]
+fn a_slow_refresh_holds_up_neither_viewers_nor_the_end() {
+    let kvs = Kvs::start();
+    let master = Master::connected(&kvs);
+    kvs.switch(|switches| switches.delay = Duration::from_secs(600));
+    let fetched = kvs.calls(Call::Ice);
+    kvs.reconnect_ice_server();
+    wait_until("the servers are asked for", || kvs.calls(Call::Ice) > fetched);
+    let viewer = Viewer::join(&kvs, "v");
+    viewer.wait_frames(10);
+    master.assert_no_errors();
+    master.stop();
+}
+
+#[test]
+fn endpoints_that_ran_out_are_asked_for_again() {
+    let kvs = Kvs::start();
+    let master = Master::connected(&kvs);
+    let viewer = Viewer::join(&kvs, "v");
+    viewer.wait_frames(10);
+    let fetched = kvs.calls(Call::Ice);
+    kvs.switch(|switches| {
+        switches.refusals.push(testkit::kvs::switches::Refusal {
+            call: Call::Ice,
+            nth: fetched + 1..=fetched + 1,
+            status: 400,
+            kind: "SessionExpiredException",
+        });
+    });
+    kvs.reconnect_ice_server();
+    wait_until("the channel is looked up again", || kvs.masters() == 2);
+    viewer.wait_frames(10);
+    master.assert_no_errors();
+    master.stop();
+}

@@ -19,18 +19,37 @@ use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use url::Url;
 
 use super::failure::{ChannelError, control_plane};
-use super::sigv4::{self, percent_encoded};
+use super::sigv4;
+use crate::error::with_causes;
+use crate::net::tls;
+use crate::webrtcbin::turn;
 
-/// What the user chose.
-#[derive(Clone, Default)]
+/// Which channel, and how to get to it.
+#[derive(Debug, Clone, Default)]
 pub(super) struct Access {
     pub(super) channel_name: String,
+    /// Without one the SDK's default chain is asked.
     pub(super) region: Option<String>,
     /// Base address of the control plane instead of the region's own.
     pub(super) endpoint: Option<String>,
     pub(super) cafile: Option<PathBuf>,
-    /// Key id, secret and perhaps a session token; without them the SDK's default chain is asked.
-    pub(super) keys: Option<(String, String, Option<String>)>,
+    /// Without them the SDK's default chain is asked.
+    pub(super) keys: Option<Keys>,
+}
+
+/// Credentials that the user gave.
+#[derive(Clone)]
+pub(super) struct Keys {
+    pub(super) id: String,
+    pub(super) secret: String,
+    /// Of temporary ones.
+    pub(super) token: Option<String>,
+}
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Keys({}, …)", self.id)
+    }
 }
 
 /// A channel that was found.
@@ -84,7 +103,7 @@ impl Access {
         })
     }
 
-    /// Region and credentials: properties first, then the SDK's default chain (environment, profile, instance).
+    /// What both of the SDK's clients are made of: region, credentials, TLS, timeouts.
     async fn sdk_config(&self) -> Result<SdkConfig, ChannelError> {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_TIMEOUT)
@@ -98,7 +117,7 @@ impl Access {
         if let Some(region) = self.region.clone() {
             loader = loader.region(Region::new(region));
         }
-        if let Some((id, secret, token)) = self.keys.clone() {
+        if let Some(Keys { id, secret, token }) = self.keys.clone() {
             loader = loader.credentials_provider(Credentials::new(id, secret, token, None, "properties"));
         }
         let config = loader.load().await;
@@ -107,12 +126,14 @@ impl Access {
         Ok(config.into_builder().region(region).build())
     }
 
-    /// One that trusts `cafile` beside the system, which the SDK's default client cannot.
+    /// Ours rather than the SDK's own, so that `cafile` counts and the crypto provider is named.
     async fn http_client(
         &self,
     ) -> Result<aws_smithy_runtime_api::client::http::SharedHttpClient, ChannelError> {
         let mut trusted = TrustStore::empty().with_native_roots(true);
         if let Some(path) = &self.cafile {
+            // The SDK panics at certificates it cannot use.
+            tls::check_cafile(path).map_err(|error| ChannelError::user(with_causes(&error)))?;
             let unreadable =
                 |error| ChannelError::user(format!("{} cannot be read: {error}", path.display()));
             trusted = trusted.with_pem_certificate(tokio::fs::read(path).await.map_err(unreadable)?);
@@ -127,6 +148,7 @@ impl Access {
             .build_https())
     }
 
+    /// The channel's name in full, by which the other calls and the websocket know it.
     async fn arn(&self, client: &aws_sdk_kinesisvideo::Client, region: &str) -> Result<String, ChannelError> {
         let name = &self.channel_name;
         let described = client
@@ -189,12 +211,10 @@ impl Channel {
         let provider = self
             .config
             .credentials_provider()
-            .ok_or_else(|| ChannelError::user("there are no AWS credentials".to_owned()))?;
+            .ok_or_else(|| ChannelError::credentials("no provider"))?;
         let credentials = provider.provide_credentials().await.map_err(|error| {
-            ChannelError::user(format!(
-                "Failed to retrieve credentials with error {}",
-                crate::error::with_causes(&error)
-            ))
+            let causes = with_causes(&error);
+            ChannelError::credentials(&format!("Failed to retrieve credentials with error {causes}"))
         })?;
         let channel = sigv4::Channel {
             arn: &self.arn,
@@ -236,6 +256,16 @@ impl Channel {
     }
 }
 
+/// Address of the STUN server of `region`; the regions of China have a domain of their own.
+pub(super) fn stun_server(region: &str) -> String {
+    let domain = match region.starts_with("cn-") {
+        true => "amazonaws.com.cn",
+        false => "amazonaws.com",
+    };
+    format!("stun://stun.kinesisvideo.{region}.{domain}:443")
+}
+
+/// Every address of `server` that names a relay; none without credentials, which webrtcbin needs.
 fn turn_addresses(server: &IceServer) -> Vec<String> {
     let (Some(user), Some(password)) = (server.username(), server.password()) else {
         return Vec::new();
@@ -243,21 +273,8 @@ fn turn_addresses(server: &IceServer) -> Vec<String> {
     server
         .uris()
         .iter()
-        .filter_map(|uri| turn_address(uri, user, password))
+        .filter_map(|uri| turn::address(uri, user, password))
         .collect()
-}
-
-/// `turn:host:port?transport=udp` (RFC 7065) with credentials, in the form webrtcbin reads; `None` for anything else.
-fn turn_address(uri: &str, user: &str, password: &str) -> Option<String> {
-    let (scheme, rest) = uri.split_once(':')?;
-    if !matches!(scheme, "turn" | "turns") || rest.is_empty() {
-        return None;
-    }
-    Some(format!(
-        "{scheme}://{}:{}@{rest}",
-        percent_encoded(user),
-        percent_encoded(password)
-    ))
 }
 
 /// Where nothing names a region.
@@ -270,26 +287,6 @@ const OPERATION_TIMEOUT: Duration = Duration::from_secs(20);
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn turn_servers_get_their_credentials() {
-        let cases = [
-            (
-                "turn:1.2.3.4:443?transport=udp",
-                Some("turn://170%3AZGV%3D:p%2Fw@1.2.3.4:443?transport=udp"),
-            ),
-            (
-                "turns:h:443?transport=tcp",
-                Some("turns://170%3AZGV%3D:p%2Fw@h:443?transport=tcp"),
-            ),
-            ("stun:h:443", None),
-            ("turn:", None),
-            ("nonsense", None),
-        ];
-        for (uri, expected) in cases {
-            assert_eq!(turn_address(uri, "170:ZGV=", "p/w").as_deref(), expected, "{uri}");
-        }
-    }
 
     #[test]
     fn servers_without_credentials_are_left_out() {
@@ -305,16 +302,22 @@ mod tests {
     }
 
     #[test]
-    fn a_cafile_that_cannot_be_read_is_the_users_to_mend() {
-        let access = Access {
-            cafile: Some("/nonexistent.pem".into()),
-            ..Access::default()
-        };
-        let error = crate::runtime::block_on(access.http_client()).unwrap_err();
-        assert!(
-            error.to_string().starts_with("/nonexistent.pem cannot be read"),
-            "{error}"
-        );
-        assert!(!error.is_passing());
+    fn a_cafile_that_cannot_be_used_is_the_users_to_mend() {
+        for path in ["/nonexistent.pem", "/dev/null", "/proc/self/exe"] {
+            let access = Access {
+                cafile: Some(path.into()),
+                ..Access::default()
+            };
+            let error = crate::runtime::block_on(access.http_client()).unwrap_err();
+            assert!(error.to_string().contains(path), "{error}");
+            assert!(!error.is_passing(true));
+        }
+    }
+
+    #[test]
+    fn every_region_has_its_stun_server() {
+        let address = |host: &str| format!("stun://stun.kinesisvideo.{host}:443");
+        assert_eq!(stun_server("eu-west-1"), address("eu-west-1.amazonaws.com"));
+        assert_eq!(stun_server("cn-north-1"), address("cn-north-1.amazonaws.com.cn"));
     }
 }

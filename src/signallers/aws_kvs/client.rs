@@ -1,34 +1,34 @@
 // SPDX-License-Identifier: MPL-2.0
 //! Keeps the connection to the channel and carries out what the machine decides.
 //!
-//! One task from start to stop. A connection that the service wants to move, or that comes of age, is replaced while it
-//! still stands; one that is lost is made again with backoff. Viewers keep their media throughout. Owns time and the
-//! connection; what messages mean is `machine`'s, the control plane `channel`'s, and whether a failure is worth another
-//! try `failure`'s. Reports are made on the task, with no lock held.
+//! One task from start to stop. A connection that the service wants to move, or that comes of age, is used until its
+//! successor stands; one that is lost is made again with backoff. Viewers keep their media throughout. Owns the task and
+//! the connection; what messages mean is `machine`'s, what is due when `upkeep`'s, the control plane `channel`'s, and
+//! whether a failure is worth another try `failure`'s. Reports are made on the task, with no lock held.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_tungstenite::tungstenite::{Error as ProtocolError, Message};
+use async_tungstenite::tungstenite::Message;
 use futures::StreamExt;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::sync::mpsc;
-use tokio::time::{sleep, sleep_until, timeout};
+use tokio::time::sleep_until;
 
 use super::channel::{Access, Channel, IceServers};
-use super::failure::{ChannelError, upgrade};
+use super::failure::ChannelError;
 use super::machine::{Action, Input, Machine};
+use super::opening::{self, Opened, Pending};
+use super::upkeep::{Due, Upkeep};
 use crate::net::backoff::Backoff;
-use crate::net::websocket::{self, ConnectError, WebSocket};
-use crate::runtime::{self, Task};
+use crate::net::websocket::{self, Received, WebSocket};
+use crate::signallers::mailbox::Mailbox;
 
 /// How the client connects.
 #[derive(Clone)]
 pub(super) struct Options {
     pub(super) access: Access,
-    pub(super) cafile: Option<PathBuf>,
     /// Idle time before a ping.
     pub(super) ping_after: Duration,
 }
@@ -45,294 +45,315 @@ pub(super) trait Host: Send + Sync + 'static {
     fn fail(&self, text: &str);
 }
 
-/// A started signaller; stop it, or drop it to cut the connection.
-pub(super) struct Client {
-    verbs: mpsc::Sender<Verb>,
-    task: Task,
-}
+/// A started signaller.
+pub(super) type Client = Mailbox<Input>;
 
-enum Verb {
-    Handle(Input),
-    Stop,
-}
-
-impl Client {
-    /// Starts looking for the channel.
-    pub(super) fn start(options: Options, host: Arc<dyn Host>) -> Self {
-        let (verbs, queue) = mpsc::channel(QUEUE_LENGTH);
+/// Starts looking for the channel.
+pub(super) fn start(options: Options, host: Arc<dyn Host>) -> Client {
+    Mailbox::start(|inputs| {
         let worker = Worker {
             options,
             host,
-            verbs: queue,
+            inputs,
             machine: Machine::new(),
-            backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(60)),
-            refresh_at: None,
-            was_open: false,
+            backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
+            link: None,
+            attempt: None,
+            refresh: None,
+            retry_at: None,
+            was_connected: false,
+            is_over: false,
         };
-        Self {
-            verbs,
-            task: runtime::spawn(worker.run()),
-        }
-    }
-
-    /// Queues a verb of the element; false when the queue is full.
-    pub(super) fn handle(&self, input: Input) -> bool {
-        self.verbs.try_send(Verb::Handle(input)).is_ok()
-    }
-
-    /// Closes the connection and ends, within [`STOP_TIMEOUT`].
-    pub(super) fn stop(self) {
-        let Self { verbs, task } = self;
-        runtime::block_on(async move {
-            let end = async {
-                // A task that ended already needs no telling.
-                let _ = verbs.send(Verb::Stop).await;
-                task.join().await;
-            };
-            let _ = timeout(STOP_TIMEOUT, end).await;
-        });
-    }
+        worker.run()
+    })
 }
 
+/// The task.
 struct Worker {
     options: Options,
     host: Arc<dyn Host>,
-    verbs: mpsc::Receiver<Verb>,
+    inputs: mpsc::Receiver<Input>,
     machine: Machine,
     backoff: Backoff,
-    /// When the TURN credentials have to be fetched anew.
-    refresh_at: Option<tokio::time::Instant>,
-    was_open: bool,
+    /// The standing connection.
+    link: Option<Link>,
+    /// The next one being made.
+    attempt: Option<Pending<Opened>>,
+    /// TURN servers being fetched.
+    refresh: Option<Pending<IceServers>>,
+    /// When to make the next attempt; only without a connection.
+    retry_at: Option<Instant>,
+    /// Whether there was a connection.
+    was_connected: bool,
+    is_over: bool,
 }
 
-/// What comes after a stretch of work.
+/// A connection and what it leads to.
+struct Link {
+    channel: Arc<Channel>,
+    socket: WebSocket,
+    upkeep: Upkeep,
+}
+
+/// What happened.
 #[allow(
     clippy::large_enum_variant,
-    reason = "there is one, handed round the task's loop"
+    reason = "there is one at a time, handled as soon as it is made"
 )]
-enum Next {
-    /// A new connection, which replaces this one where there is one.
-    Connect(Option<WebSocket>),
-    /// A new connection after a wait.
-    Retry(ChannelError),
-    End,
+enum Event {
+    Verb(Option<Input>),
+    Received(Received),
+    Opened(Result<Opened, ChannelError>),
+    Refreshed(Result<IceServers, ChannelError>),
+    Tick,
 }
 
 impl Worker {
-    /// One stretch of work after another, until one of them is the last.
+    /// From start to stop.
     async fn run(mut self) {
-        let mut next = Next::Connect(None);
-        loop {
-            next = match next {
-                Next::Connect(former) => self.connection(former).await,
-                Next::Retry(error) => self.pause(&error).await,
-                Next::End => return,
-            };
+        self.connect();
+        while !self.is_over {
+            let event = self.next().await;
+            self.handle(event).await;
+            self.flush().await;
+        }
+        if let Some(link) = self.link.take() {
+            websocket::close(link.socket).await;
         }
     }
 
-    /// The former connection is closed only once the new one stands or has failed, so that viewers find a master all
-    /// the time.
-    async fn connection(&mut self, former: Option<WebSocket>) -> Next {
-        let options = self.options.clone();
-        let opened = tokio::select! {
-            opened = open(&options) => opened,
-            () = self.stopped() => return Next::End,
-        };
-        if let Some(former) = former {
-            websocket::close(former).await;
-        }
-        match opened {
-            Ok((channel, servers, socket)) => {
-                self.was_open = true;
-                self.backoff.reset();
-                self.take_servers(servers, &channel);
-                self.talk(&channel, socket).await
-            }
-            Err(error) if error.is_passing() => Next::Retry(error),
-            Err(error) => {
-                self.host.fail(&error.to_string());
-                Next::End
-            }
-        }
-    }
-
-    fn take_servers(&mut self, servers: IceServers, channel: &Channel) {
-        // Fetched again well before they end; what a viewer got is good for the life of its allocation.
-        let lifetime = servers
-            .lifetime
-            .unwrap_or(DEFAULT_ICE_LIFETIME)
-            .max(SHORTEST_ICE_LIFETIME);
-        self.refresh_at = Some(tokio::time::Instant::now() + lifetime.mul_f64(0.8));
-        self.host.ice_servers(servers, channel.region());
-    }
-
-    async fn pause(&mut self, error: &ChannelError) -> Next {
-        let wait = self.backoff.next(&mut StdRng::from_os_rng());
-        self.host.warn(&format!(
-            "no signalling channel, trying again in {:.0} s: {error}",
-            wait.as_secs_f32()
-        ));
+    /// Waits for something to happen.
+    async fn next(&mut self) -> Event {
+        let deadline = self.deadline();
+        let until = deadline.unwrap_or_else(Instant::now).into();
         tokio::select! {
-            () = sleep(wait) => Next::Connect(None),
-            () = self.stopped() => Next::End,
+            input = self.inputs.recv() => Event::Verb(input),
+            received = received(&mut self.link) => Event::Received(received),
+            opened = opening::outcome(&mut self.attempt) => Event::Opened(opened),
+            servers = opening::outcome(&mut self.refresh) => Event::Refreshed(servers),
+            () = sleep_until(until), if deadline.is_some() => Event::Tick,
         }
     }
 
-    /// Ends when the element stops us; meanwhile takes verbs, whose messages wait for a connection.
-    async fn stopped(&mut self) {
-        while let Some(Verb::Handle(input)) = self.verbs.recv().await {
-            self.machine.handle(Instant::now(), input);
+    /// When something is to be done of our own accord: with a connection what it needs or may send, else the next attempt.
+    fn deadline(&mut self) -> Option<Instant> {
+        let now = Instant::now();
+        let Some(link) = &self.link else {
+            return self.retry_at;
+        };
+        let frame = self.machine.wait(now).map(|wait| now + wait);
+        Some(frame.map_or(link.upkeep.deadline(), |at| at.min(link.upkeep.deadline())))
+    }
+
+    /// To whom it concerns.
+    async fn handle(&mut self, event: Event) {
+        match event {
+            Event::Verb(Some(input)) => self.feed(input),
+            Event::Verb(None) => self.is_over = true,
+            Event::Received(Received::Lost(reason)) => self.lost(ChannelError::service(reason)),
+            Event::Received(received) => self.received(received),
+            Event::Opened(Ok(opened)) => self.opened(opened).await,
+            Event::Opened(Err(error)) => self.failed(&error),
+            Event::Refreshed(servers) => self.refreshed(servers),
+            Event::Tick => self.tick().await,
         }
     }
 
-    /// A standing connection, until it is lost, comes of age or the element stops.
-    async fn talk(&mut self, channel: &Channel, mut socket: WebSocket) -> Next {
-        let born = tokio::time::Instant::now();
-        let mut last_sent = born;
-        loop {
-            while let Some(frame) = self.machine.poll_frame(Instant::now()) {
-                last_sent = tokio::time::Instant::now();
-                if let Err(error) = write(&mut socket, Message::text(frame)).await {
-                    return Next::Retry(error);
-                }
-            }
-            let next_frame = self.machine.wait(Instant::now());
-            let refresh_at = self.refresh_at.unwrap_or(born + CONNECTION_LIFE);
-            let step = tokio::select! {
-                received = socket.next() => self.received(received),
-                verb = self.verbs.recv() => self.verb(verb),
-                () = sleep(next_frame.unwrap_or_default()), if next_frame.is_some() => Step::Go,
-                () = sleep_until(last_sent + self.options.ping_after) => Step::Ping,
-                () = sleep_until(refresh_at) => Step::Refresh,
-                () = sleep_until(born + CONNECTION_LIFE) => Step::Move,
+    /// Sends what may go now.
+    async fn flush(&mut self) {
+        while let Some(link) = &mut self.link {
+            let Some(message) = self.machine.poll_message(Instant::now()) else {
+                return;
             };
-            match step {
-                Step::Go => {}
-                Step::Ping => {
-                    last_sent = tokio::time::Instant::now();
-                    if let Err(error) = write(&mut socket, Message::Ping(Vec::new().into())).await {
-                        return Next::Retry(error);
-                    }
-                }
-                Step::Refresh => self.refresh(channel).await,
-                Step::Move => return Next::Connect(Some(socket)),
-                Step::Lost(reason) => return Next::Retry(ChannelError::service(reason)),
-                Step::Stop => {
-                    websocket::close(socket).await;
-                    return Next::End;
+            match websocket::send(&mut link.socket, Message::text(message.text.as_str())).await {
+                Ok(()) => link.upkeep.sent(Instant::now()),
+                Err(reason) => {
+                    self.machine.take_back(message);
+                    self.lost(ChannelError::service(reason));
                 }
             }
         }
     }
 
-    fn received(&mut self, received: Option<Result<Message, ProtocolError>>) -> Step {
-        match received {
-            Some(Ok(Message::Text(text))) => self.frame(text.as_str().to_owned()),
-            Some(Ok(Message::Close(frame))) => {
-                Step::Lost(frame.map_or_else(|| "closed".to_owned(), |frame| format!("closed: {frame}")))
-            }
-            Some(Ok(_)) => Step::Go,
-            Some(Err(error)) => Step::Lost(format!("Error receiving: {error}")),
-            None => Step::Lost("closed".to_owned()),
+    /// Begins to make a connection, unless one is being made.
+    fn connect(&mut self) {
+        self.retry_at = None;
+        if let Some(link) = &mut self.link {
+            link.upkeep.moving();
+        }
+        if self.attempt.is_none() {
+            self.attempt = Some(Box::pin(opening::open(self.options.access.clone())));
         }
     }
 
-    fn frame(&mut self, text: String) -> Step {
-        let mut step = Step::Go;
-        for action in self.machine.handle(Instant::now(), Input::Frame(text)) {
+    /// There is a new connection. What was on its way over the old one comes first.
+    async fn opened(&mut self, opened: Opened) {
+        let Opened {
+            channel,
+            servers,
+            socket,
+        } = opened;
+        let upkeep = Upkeep::new(Instant::now(), self.options.ping_after, servers.lifetime);
+        self.refresh = None;
+        self.was_connected = true;
+        self.host.ice_servers(servers, channel.region());
+        let former = self.link.replace(Link {
+            channel,
+            socket,
+            upkeep,
+        });
+        if let Some(former) = former {
+            self.settle(&former.upkeep);
+            for text in websocket::close_and_drain(former.socket).await {
+                self.feed(Input::Frame(text));
+            }
+        }
+    }
+
+    /// There is no new connection: a standing one is used on, and without one the next attempt follows.
+    fn failed(&mut self, error: &ChannelError) {
+        if self.link.is_none() && !error.is_passing(self.was_connected) {
+            self.host.fail(&error.to_string());
+            self.is_over = true;
+            return;
+        }
+        let pause = self.pause(error);
+        let next = Instant::now() + pause;
+        match &mut self.link {
+            Some(link) => link.upkeep.move_at(next),
+            None => self.retry_at = Some(next),
+        }
+    }
+
+    /// The connection is gone; perhaps the next one is being made already.
+    fn lost(&mut self, error: ChannelError) {
+        let Some(link) = self.link.take() else { return };
+        self.refresh = None;
+        self.settle(&link.upkeep);
+        if self.attempt.is_none() {
+            self.retry_at = Some(Instant::now() + self.pause(&error));
+        }
+    }
+
+    /// After a connection that lasted, failures are counted anew.
+    fn settle(&mut self, upkeep: &Upkeep) {
+        if upkeep.is_stable(Instant::now()) {
+            self.backoff.reset();
+        }
+    }
+
+    /// How long to wait before the next attempt; the user reads why.
+    fn pause(&mut self, error: &ChannelError) -> Duration {
+        let pause = self.backoff.next(&mut StdRng::from_os_rng());
+        self.host.warn(&format!(
+            "no signalling channel, trying again in {:.1} s: {error}",
+            pause.as_secs_f32()
+        ));
+        pause
+    }
+
+    /// A message, or only a sign of life.
+    fn received(&mut self, received: Received) {
+        if let Some(link) = &mut self.link {
+            link.upkeep.heard(Instant::now());
+        }
+        // The service sends nothing binary.
+        if let Received::Text(text) = received {
+            self.feed(Input::Frame(text));
+        }
+    }
+
+    /// Gives `input` to the machine and does what it says; what it wants sent goes out with the next flush.
+    fn feed(&mut self, input: Input) {
+        for action in self.machine.handle(Instant::now(), input) {
             match action {
-                Action::Reconnect => step = Step::Move,
-                Action::RefreshIceServers => step = Step::Refresh,
+                Action::Reconnect => self.move_soon(),
+                Action::RefreshIceServers => self.start_refresh(),
                 other => self.host.perform(other),
             }
         }
-        step
     }
 
-    fn verb(&mut self, verb: Option<Verb>) -> Step {
-        let Some(Verb::Handle(input)) = verb else {
-            return Step::Stop;
+    /// At once from a connection that has lasted; a service that sends every connection away is not chased.
+    fn move_soon(&mut self) {
+        let now = Instant::now();
+        let Some(link) = self.link.as_mut().filter(|_| self.attempt.is_none()) else {
+            return;
         };
-        for action in self.machine.handle(Instant::now(), input) {
-            self.host.perform(action);
+        let is_stable = link.upkeep.is_stable(now);
+        let pause = match is_stable {
+            true => Duration::ZERO,
+            false => self.backoff.next(&mut StdRng::from_os_rng()),
+        };
+        link.upkeep.move_at(now + pause);
+    }
+
+    /// A deadline passed.
+    async fn tick(&mut self) {
+        let now = Instant::now();
+        let Some(link) = &mut self.link else {
+            if self.retry_at.is_some_and(|at| at <= now) {
+                self.connect();
+            }
+            return;
+        };
+        match link.upkeep.due(now) {
+            Some(Due::Ping) => {
+                link.upkeep.pinged(now);
+                let ping = Message::Ping(Vec::new().into());
+                if let Err(reason) = websocket::send(&mut link.socket, ping).await {
+                    self.lost(ChannelError::service(reason));
+                }
+            }
+            Some(Due::Silence) => {
+                self.lost(ChannelError::service("nothing comes from the service".to_owned()))
+            }
+            Some(Due::Refresh) => self.start_refresh(),
+            Some(Due::Move) => self.connect(),
+            // A message may go.
+            None => {}
         }
-        Step::Go
     }
 
-    /// Viewers that are connected keep the credentials they have; the new ones are for those to come.
-    async fn refresh(&mut self, channel: &Channel) {
-        match timeout(REFRESH_TIMEOUT, channel.ice_servers()).await {
-            Ok(Ok(servers)) => self.take_servers(servers, channel),
-            Ok(Err(error)) => self.refresh_failed(&error.to_string()),
-            Err(_) => self.refresh_failed("no answer"),
+    /// Fetches the TURN servers beside everything else, once at a time.
+    fn start_refresh(&mut self) {
+        if let Some(link) = self.link.as_mut().filter(|_| self.refresh.is_none()) {
+            link.upkeep.refreshing();
+            self.refresh = Some(Box::pin(opening::refresh(link.channel.clone())));
         }
     }
 
-    fn refresh_failed(&mut self, reason: &str) {
-        self.host
-            .warn(&format!("the TURN servers could not be refreshed: {reason}"));
-        let wait = self.backoff.next(&mut StdRng::from_os_rng());
-        self.refresh_at = Some(tokio::time::Instant::now() + wait);
+    /// The TURN servers are here, or are not: those before stay good for a while.
+    fn refreshed(&mut self, servers: Result<IceServers, ChannelError>) {
+        let now = Instant::now();
+        let Some(link) = &mut self.link else { return };
+        match servers {
+            Ok(servers) => {
+                link.upkeep.refreshed(now, servers.lifetime);
+                self.host.ice_servers(servers, link.channel.region());
+            }
+            Err(error) => {
+                let pause = self.backoff.next(&mut StdRng::from_os_rng());
+                link.upkeep.refresh_at(now + pause);
+                // Another look-up of the channel gives endpoints that are good again.
+                if error.is_stale() {
+                    link.upkeep.move_at(now);
+                }
+                self.host
+                    .warn(&format!("the TURN servers could not be refreshed: {error}"));
+            }
+        }
     }
 }
 
-/// What an event of a standing connection leads to.
-enum Step {
-    Go,
-    Ping,
-    Refresh,
-    Move,
-    Lost(String),
-    Stop,
-}
-
-/// Everything that has to be known before a viewer may come, with an address signed at the last moment.
-async fn open(options: &Options) -> Result<(Channel, IceServers, WebSocket), ChannelError> {
-    let channel = options.access.open().await?;
-    let servers = channel.ice_servers().await?;
-    let url = channel.websocket_url().await?;
-    let connect = websocket::Options {
-        headers: Vec::new(),
-        cafile: options.cafile.as_deref(),
-        is_insecure: false,
-    };
-    let socket = websocket::connect(&url, &connect).await.map_err(refused)?;
-    Ok((channel, servers, socket))
-}
-
-/// A TLS set-up or a handshake that fails is for the user to mend; a service that does not answer may do so later.
-fn refused(error: ConnectError) -> ChannelError {
-    let text = error.to_string();
-    match error {
-        ConnectError::Upgrade { source, .. } => match *source {
-            ProtocolError::Http(response) => upgrade(Some(response.status().as_u16()), &text),
-            _ => upgrade(None, &text),
-        },
-        ConnectError::Tls(_) | ConnectError::Handshake { .. } => ChannelError::user(text),
-        _ => ChannelError::service(text),
+/// What comes over the connection, if there is one; else nothing, ever.
+async fn received(link: &mut Option<Link>) -> Received {
+    match link {
+        Some(link) => websocket::read(link.socket.next().await),
+        None => std::future::pending().await,
     }
 }
 
-async fn write(socket: &mut WebSocket, message: Message) -> Result<(), ChannelError> {
-    match timeout(WRITE_TIMEOUT, socket.send(message)).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(ChannelError::service(error.to_string())),
-        Err(_) => Err(ChannelError::service("the service takes no messages".to_owned())),
-    }
-}
-
-/// The service ends a connection after an hour; ours leaves before, at a time of its own choice.
-const CONNECTION_LIFE: Duration = Duration::from_secs(55 * 60);
-/// What the service's documentation gives for TURN credentials.
-const DEFAULT_ICE_LIFETIME: Duration = Duration::from_secs(300);
-/// The service's quota on GetIceServerConfig is not to be spent on a server that says one second.
-const SHORTEST_ICE_LIFETIME: Duration = Duration::from_secs(5);
-/// As long as any other call of the control plane; messages of viewers wait meanwhile.
-const REFRESH_TIMEOUT: Duration = Duration::from_secs(20);
-/// A service that takes nothing for this long is lost.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
-/// Verbs waiting for a connection; candidates of many viewers at once fit.
-const QUEUE_LENGTH: usize = 4096;
-/// A stop must not hold up the element's state change, which has 5 s in all.
-const STOP_TIMEOUT: Duration = Duration::from_secs(2);
+/// The service asks for pauses between attempts; ours double.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);

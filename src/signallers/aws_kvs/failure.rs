@@ -7,18 +7,31 @@
 
 use std::error::Error;
 
+use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 
-use crate::error::with_causes;
+use crate::error::{causes, with_causes};
 
 /// Why there is no signalling channel.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text}")]
 pub(super) struct ChannelError {
     text: String,
-    /// Said by whoever made it: the text is for people only.
-    is_passing: bool,
+    kind: Kind,
+}
+
+/// What helps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// The user.
+    User,
+    /// Time.
+    Service,
+    /// The user; but credentials that were found before may be found again.
+    Credentials,
+    /// Looking the channel up again.
+    Stale,
 }
 
 impl ChannelError {
@@ -26,7 +39,7 @@ impl ChannelError {
     pub(super) fn user(text: String) -> Self {
         Self {
             text,
-            is_passing: false,
+            kind: Kind::User,
         }
     }
 
@@ -34,13 +47,33 @@ impl ChannelError {
     pub(super) fn service(text: String) -> Self {
         Self {
             text,
-            is_passing: true,
+            kind: Kind::Service,
         }
     }
 
-    /// Whether trying again later may help.
-    pub(super) fn is_passing(&self) -> bool {
-        self.is_passing
+    /// No credentials were found; why not, is in `detail`.
+    pub(super) fn credentials(detail: &str) -> Self {
+        Self {
+            text: format!(
+                "there are no AWS credentials: set signaller::access-key and secret-access-key, or AWS_ACCESS_KEY_ID and \
+                 AWS_SECRET_ACCESS_KEY ({detail})"
+            ),
+            kind: Kind::Credentials,
+        }
+    }
+
+    /// Whether trying again later may help a client that has, or has never, been connected.
+    pub(super) fn is_passing(&self, was_connected: bool) -> bool {
+        match self.kind {
+            Kind::User => false,
+            Kind::Credentials => was_connected,
+            Kind::Service | Kind::Stale => true,
+        }
+    }
+
+    /// Whether what was found out about the channel is out of date.
+    pub(super) fn is_stale(&self) -> bool {
+        self.kind == Kind::Stale
     }
 }
 
@@ -60,6 +93,9 @@ where
         .unwrap_or_default();
     let status = error.raw_response().map(|response| response.status().as_u16());
     let detail = with_causes(error);
+    if causes(error).any(|cause| cause.is::<CredentialsError>()) {
+        return ChannelError::credentials(&format!("{call} failed: {detail}"));
+    }
     explained(call, channel, region, code, status, &detail)
 }
 
@@ -91,18 +127,16 @@ fn explained(
             "the credentials were refused: check the keys and that they allow kinesisvideo on {channel} ({failed})"
         )),
         "InvalidArgumentException" => ChannelError::user(failed),
+        "SessionExpiredException" => ChannelError {
+            text: failed,
+            kind: Kind::Stale,
+        },
         "ClientLimitExceededException" | "ThrottlingException" => {
             ChannelError::service(format!("the service asks to slow down ({failed})"))
         }
         // Without a code: no connection, a timeout, or the service in trouble. A refusal without a known code won't pass.
         _ => match status {
             Some(400..=428 | 430..=499) => ChannelError::user(failed),
-            _ if detail.contains("no credentials") || detail.contains("CredentialsNotLoaded") => {
-                ChannelError::user(format!(
-                    "there are no AWS credentials: set signaller::access-key and secret-access-key, or AWS_ACCESS_KEY_ID \
-                     and AWS_SECRET_ACCESS_KEY ({failed})"
-                ))
-            }
             _ => ChannelError::service(failed),
         },
     }
@@ -150,7 +184,7 @@ mod tests {
             let error = error(code, Some(400));
             assert!(error.to_string().contains(expected), "{code}: {error}");
             assert!(error.to_string().contains("details"), "{code}: {error}");
-            assert!(!error.is_passing(), "{code}");
+            assert!(!error.is_passing(true), "{code}");
         }
     }
 
@@ -163,15 +197,30 @@ mod tests {
             ("", None),
         ];
         for (code, status) in cases {
-            assert!(error(code, status).is_passing(), "{code} {status:?}");
+            assert!(error(code, status).is_passing(false), "{code} {status:?}");
         }
     }
 
     #[test]
-    fn missing_credentials_are_named() {
-        let error = explained("X", "demo", "r", "", None, "no credentials provided");
-        assert!(error.to_string().contains("signaller::access-key"), "{error}");
-        assert!(!error.is_passing());
+    fn endpoints_that_ran_out_are_asked_for_again() {
+        let expired = error("SessionExpiredException", Some(400));
+        assert!(expired.is_stale() && expired.is_passing(false));
+        assert!(!error("", Some(500)).is_stale());
+    }
+
+    #[test]
+    fn missing_credentials_are_named_and_waited_for_where_they_were_there_before() {
+        use aws_sdk_kinesisvideo::operation::describe_signaling_channel::DescribeSignalingChannelError;
+        use aws_smithy_runtime_api::client::result::ConnectorError;
+        let cause = CredentialsError::not_loaded("no answer from 169.254.169.254");
+        let error = SdkError::<DescribeSignalingChannelError, HttpResponse>::dispatch_failure(
+            ConnectorError::other(Box::new(cause), None),
+        );
+        let error = control_plane("DescribeSignalingChannel", "demo", "eu-west-1", &error);
+        for words in ["signaller::access-key", "no answer from"] {
+            assert!(error.to_string().contains(words), "{error}");
+        }
+        assert!(!error.is_passing(false) && error.is_passing(true));
     }
 
     #[test]
@@ -181,8 +230,8 @@ mod tests {
                 .to_string()
                 .contains("clock")
         );
-        assert!(!upgrade(Some(404), "").is_passing());
-        assert!(upgrade(Some(500), "").is_passing());
-        assert!(upgrade(None, "reset").is_passing());
+        assert!(!upgrade(Some(404), "").is_passing(true));
+        assert!(upgrade(Some(500), "").is_passing(false));
+        assert!(upgrade(None, "reset").is_passing(false));
     }
 }

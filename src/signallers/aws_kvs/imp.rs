@@ -7,61 +7,23 @@
 //!
 //! Verbs come from any thread and only enqueue; actions come on the client's task. Three locks, each taken alone.
 
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use gst::glib;
 use gst::glib::prelude::*;
 use gst::glib::subclass::prelude::*;
 use gst_webrtc::{WebRTCSDPType, WebRTCSessionDescription};
 
-use super::channel::{Access, IceServers};
-use super::client::{Client, Host, Options};
+use super::channel::{IceServers, stun_server};
+use super::client::{self, Client, Host, Options};
 use super::machine::{Action, Input};
+use super::settings::Settings;
 use crate::end_reason::{EndReason, SessionEndReason};
-use crate::gst_ext::{promise, property::non_empty};
+use crate::gst_ext::promise;
 use crate::signaller::{CAT, Signallable, SignallableImpl, signals};
 use crate::webrtcbin::stun::StunServer;
 
-#[derive(Debug, Clone)]
-struct Settings {
-    address: Option<String>,
-    channel_name: Option<String>,
-    region: Option<String>,
-    endpoint: Option<String>,
-    access_key: Option<String>,
-    secret_access_key: Option<String>,
-    session_token: Option<String>,
-    cafile: Option<String>,
-    ping_timeout: i32,
-}
-
-impl Settings {
-    /// Kept for the sake of launch lines that set it.
-    const ADDRESS: &'static str = "ws://127.0.0.1:8443";
-    /// Far within the ten minutes after which the service closes an idle connection (Kinesis Video Streams with WebRTC,
-    /// service quotas).
-    const PING_TIMEOUT: i32 = 30;
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            address: Some(Self::ADDRESS.to_owned()),
-            channel_name: None,
-            region: None,
-            endpoint: None,
-            access_key: None,
-            secret_access_key: None,
-            session_token: None,
-            cafile: None,
-            ping_timeout: Self::PING_TIMEOUT,
-        }
-    }
-}
-
-/// Settings, and the client while it runs.
+/// Implementation of `GstAwsKvsWebRTCSinkSignaller`.
 #[derive(Default, glib::Properties)]
 #[properties(wrapper_type = super::AwsKvsSignaller)]
 pub struct Signaller {
@@ -127,31 +89,18 @@ impl ObjectImpl for Signaller {
 impl SignallableImpl for Signaller {
     fn start(&self) {
         let settings = self.settings().clone();
-        let Some(channel_name) = non_empty(settings.channel_name) else {
-            return signals::emit_error(self.obj().upcast_ref(), "Channel name cannot be None!");
+        let access = match settings.access() {
+            Ok(access) => access,
+            Err(error) => return signals::emit_error(self.obj().upcast_ref(), &error.to_string()),
         };
-        let keys = non_empty(settings.access_key).zip(non_empty(settings.secret_access_key));
-        let token = non_empty(settings.session_token);
-        let cafile = non_empty(settings.cafile).map(PathBuf::from);
-        let access = Access {
-            channel_name,
-            region: non_empty(settings.region),
-            endpoint: non_empty(settings.endpoint),
-            cafile: cafile.clone(),
-            keys: keys.map(|(id, secret)| (id, secret, token)),
+        let options = Options {
+            access,
+            ping_after: settings.ping_after(),
         };
-        let ping_after = Duration::from_secs(settings.ping_timeout.unsigned_abs().into());
         let host = Arc::new(Reporter {
             signaller: self.obj().downgrade(),
         });
-        let former = self.client().replace(Client::start(
-            Options {
-                access,
-                cafile,
-                ping_after,
-            },
-            host,
-        ));
+        let former = self.client().replace(client::start(options, host));
         drop(former);
     }
 
@@ -176,17 +125,16 @@ impl SignallableImpl for Signaller {
             .map(|media| media.attribute_val("mid").unwrap_or_default().to_owned());
         let mids = mids.collect();
         self.handle(Input::Answer {
-            viewer: session_id.to_owned(),
+            session: session_id.to_owned(),
             sdp: text,
             mids,
         });
     }
 
     fn add_ice(&self, session_id: &str, candidate: &str, sdp_m_line_index: u32, _sdp_mid: Option<String>) {
-        let (viewer, candidate) = (session_id.to_owned(), candidate.to_owned());
         self.handle(Input::Candidate {
-            viewer,
-            candidate,
+            session: session_id.to_owned(),
+            candidate: candidate.to_owned(),
             index: sdp_m_line_index,
         });
     }
@@ -194,7 +142,7 @@ impl SignallableImpl for Signaller {
     /// The protocol has no message for it: the viewer notices by ICE or DTLS.
     fn end_session(&self, session_id: &str) {
         self.handle(Input::End {
-            viewer: session_id.to_owned(),
+            session: session_id.to_owned(),
         });
     }
 }
@@ -212,11 +160,12 @@ impl Signaller {
         self.servers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Descriptions go out as the element made them.
     fn is_munging_manually(&self) -> bool {
         false
     }
 
-    /// Passes a verb to the client, where one runs.
+    /// Tells the client, if it runs.
     fn handle(&self, input: Input) {
         let is_queued = self.client().as_ref().is_none_or(|client| client.handle(input));
         if !is_queued {
@@ -247,14 +196,10 @@ impl Signaller {
         }
     }
 
-    /// Keeps what the service gave. The STUN name is looked up once for a region, outside the lock.
+    /// Keeps what the next viewer gets; the region's STUN server is looked up once.
     fn take_servers(&self, servers: IceServers, region: &str) {
         let is_new_region = self.servers().region != region;
-        let stun = is_new_region.then(|| {
-            StunServer::look_up(Some(&format!(
-                "stun://stun.kinesisvideo.{region}.amazonaws.com:443"
-            )))
-        });
+        let stun = is_new_region.then(|| StunServer::look_up(Some(&stun_server(region))));
         let mut current = self.servers();
         current.turn = servers.turn;
         if let Some(stun) = stun {
@@ -263,28 +208,36 @@ impl Signaller {
         }
     }
 
+    /// Turns what the machine decided into the signals that the element listens to.
     fn perform(&self, action: Action) {
         let object = self.obj();
         let this: &Signallable = object.upcast_ref();
         match action {
-            Action::Request { viewer, offer } => self.request(this, &viewer, &offer),
-            Action::RemoteCandidate {
+            Action::Request {
+                session,
                 viewer,
+                offer,
+            } => self.request(this, &session, &viewer, &offer),
+            Action::RemoteCandidate {
+                session,
                 candidate,
                 index,
                 mid,
             } => {
-                signals::emit_handle_ice(this, &viewer, index, mid.as_deref(), &candidate);
-            }
-            Action::Ended { viewer, reason: None } => {
-                signals::emit_session_ended(this, &viewer);
+                signals::emit_handle_ice(this, &session, index, mid.as_deref(), &candidate);
             }
             Action::Ended {
-                viewer,
+                session,
+                reason: None,
+            } => {
+                signals::emit_session_ended(this, &session);
+            }
+            Action::Ended {
+                session,
                 reason: Some(text),
             } => {
                 let reason = EndReason::new(SessionEndReason::PeerGone, text).to_wire();
-                signals::emit_session_ended_with_error(this, &viewer, Some(&reason));
+                signals::emit_session_ended_with_error(this, &session, Some(&reason));
             }
             Action::Note(text) => gst::warning!(CAT, imp = self, "{text}"),
             // The client's own.
@@ -292,14 +245,14 @@ impl Signaller {
         }
     }
 
-    /// A viewer's offer begins its session; one that cannot be parsed ends it before the element hears of it.
-    fn request(&self, this: &Signallable, viewer: &str, offer: &str) {
+    /// A viewer whose offer is no SDP is forgotten; the others hear nothing of it.
+    fn request(&self, this: &Signallable, session: &str, viewer: &str, offer: &str) {
         match promise::parsed(WebRTCSDPType::Offer, offer) {
-            Some(offer) => signals::emit_session_requested(this, viewer, viewer, Some(&offer)),
+            Some(offer) => signals::emit_session_requested(this, session, viewer, Some(&offer)),
             None => {
                 gst::warning!(CAT, imp = self, "{viewer}: the offer cannot be parsed");
                 self.handle(Input::End {
-                    viewer: viewer.to_owned(),
+                    session: session.to_owned(),
                 });
             }
         }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The master's side of a signalling channel: who watches, what to send, when to reconnect. Pure.
 //!
-//! A session is a viewer; its id is the viewer's client id. Connections come and go (the service ends each after an
-//! hour at most), sessions stay. A viewer that sends nonsense harms nobody but itself. Owns who is watching. When
+//! A session is a viewer's offer; its id is the viewer's client id, with a number behind it when the viewer offers again,
+//! so that nothing late of the former session is taken for the new one's. Connections come and go (the service ends each
+//! after an hour at most), sessions stay. A viewer that sends nonsense harms nobody but itself. Owns who is watching. When
 //! messages may leave is `pace`'s to say, how they read `protocol`'s; sockets and time are `client`'s.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -16,36 +17,40 @@ use super::protocol::{self, Candidate, Incoming, Status};
 pub(super) enum Input {
     /// A text frame came.
     Frame(String),
-    /// The element answers a viewer; its m-lines' identifiers in order.
+    /// The element answers a session's offer; its m-lines' identifiers in order.
     Answer {
-        viewer: String,
+        session: String,
         sdp: String,
         mids: Vec<String>,
     },
-    /// A local candidate for a viewer.
+    /// A local candidate of a session.
     Candidate {
-        viewer: String,
+        session: String,
         candidate: String,
         index: u32,
     },
     /// The element ended a session.
-    End { viewer: String },
+    End { session: String },
 }
 
 /// What the client has to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Action {
     /// A viewer asks for media.
-    Request { viewer: String, offer: String },
+    Request {
+        session: String,
+        viewer: String,
+        offer: String,
+    },
     /// A candidate of a viewer.
     RemoteCandidate {
-        viewer: String,
+        session: String,
         candidate: String,
         index: u32,
         mid: Option<String>,
     },
     /// The session is over; why, if there is anything to say.
-    Ended { viewer: String, reason: Option<String> },
+    Ended { session: String, reason: Option<String> },
     /// Connect anew, now, while the old connection still stands.
     Reconnect,
     /// Fetch the TURN configuration again.
@@ -61,18 +66,23 @@ pub(super) struct Machine {
     /// Candidates of viewers whose offer isn't here yet, with the time the first came.
     early: BTreeMap<String, (Instant, Vec<Candidate>)>,
     pace: Pace,
-    /// Which viewer an answer was for, by correlation id; candidates may be lost.
+    /// Which session an answer was for, by correlation id; candidates may be lost.
     answers: VecDeque<(String, String)>,
     /// Ids by which the service reports what it could not deliver.
     next_correlation: u64,
+    /// How many offers were not the first of their viewer.
+    repeated_offers: u64,
 }
 
-#[derive(Debug, Default)]
+/// A viewer's session of the moment.
+#[derive(Debug)]
 struct Viewer {
+    session: String,
     mids: Vec<String>,
 }
 
 impl Machine {
+    /// Nobody watches.
     pub(super) fn new() -> Self {
         Self {
             viewers: HashMap::new(),
@@ -80,35 +90,45 @@ impl Machine {
             pace: Pace::new(),
             answers: VecDeque::new(),
             next_correlation: 0,
+            repeated_offers: 0,
         }
     }
 
+    /// Takes what happened and gives what to do, in order; messages to send are polled for.
     pub(super) fn handle(&mut self, now: Instant, input: Input) -> Vec<Action> {
         match input {
             Input::Frame(text) => self.frame(now, &text),
-            Input::Answer { viewer, sdp, mids } => self.answer(viewer, &sdp, mids),
+            Input::Answer { session, sdp, mids } => self.answer(&session, &sdp, mids),
             Input::Candidate {
-                viewer,
+                session,
                 candidate,
                 index,
-            } => self.local_candidate(viewer, &candidate, index),
-            Input::End { viewer } => {
-                self.forget(&viewer);
+            } => self.local_candidate(&session, &candidate, index),
+            Input::End { session } => {
+                self.forget(&session);
                 Vec::new()
             }
         }
     }
 
-    /// The next frame to send now.
-    pub(super) fn poll_frame(&mut self, now: Instant) -> Option<String> {
+    /// The next message to send now.
+    pub(super) fn poll_message(&mut self, now: Instant) -> Option<Outgoing> {
         self.pace.poll(now)
     }
 
-    /// How long until [`Machine::poll_frame`] may have one; `None` when there is nothing to send.
+    /// A message could not be sent: it is the next one again, if its session is still there.
+    pub(super) fn take_back(&mut self, message: Outgoing) {
+        if self.viewer_of(&message.session).is_some() {
+            self.pace.take_back(message);
+        }
+    }
+
+    /// How long until [`Machine::poll_message`] may have one; `None` when there is nothing to send.
     pub(super) fn wait(&mut self, now: Instant) -> Option<Duration> {
         self.pace.wait(now)
     }
 
+    /// What the service sent.
     fn frame(&mut self, now: Instant, text: &str) -> Vec<Action> {
         match protocol::parse(text) {
             Ok(Incoming::Offer { viewer, sdp }) => self.offer(viewer, sdp),
@@ -128,34 +148,37 @@ impl Machine {
             ))];
         }
         let mut actions = Vec::new();
-        if self.viewers.insert(viewer.clone(), Viewer::default()).is_some() {
-            self.pace.forget(&viewer);
+        let mut session = viewer.clone();
+        if let Some(former) = self.viewers.remove(&viewer) {
+            self.pace.forget(&former.session);
             actions.push(Action::Ended {
-                viewer: viewer.clone(),
+                session: former.session,
                 reason: None,
             });
+            self.repeated_offers += 1;
+            session = format!("{viewer}{REPEATED}{}", self.repeated_offers);
         }
         actions.push(Action::Request {
+            session: session.clone(),
             viewer: viewer.clone(),
             offer: sdp,
         });
-        let early = self
-            .early
-            .remove(&viewer)
-            .map(|(_, candidates)| candidates)
-            .unwrap_or_default();
+        let early = self.early.remove(&viewer);
+        let early = early.map(|(_, candidates)| candidates).unwrap_or_default();
         actions.extend(
             early
                 .into_iter()
-                .filter_map(|candidate| passed_on(&viewer, candidate)),
+                .filter_map(|candidate| passed_on(&session, candidate)),
         );
+        let mids = Vec::new();
+        self.viewers.insert(viewer, Viewer { session, mids });
         actions
     }
 
-    /// Messages of one viewer may overtake each other in the service, so candidates wait a while for their offer.
+    /// Trickled candidates can overtake the offer, which the service may keep for a while: they wait for it.
     fn remote_candidate(&mut self, now: Instant, viewer: String, candidate: Candidate) -> Vec<Action> {
-        if self.viewers.contains_key(&viewer) {
-            return passed_on(&viewer, candidate).into_iter().collect();
+        if let Some(known) = self.viewers.get(&viewer) {
+            return passed_on(&known.session, candidate).into_iter().collect();
         }
         if !self.early.contains_key(&viewer) {
             self.early
@@ -187,24 +210,22 @@ impl Machine {
             .answers
             .iter()
             .position(|(id, _)| *id == status.correlation_id);
-        let viewer = index
+        let session = index
             .and_then(|index| self.answers.remove(index))
-            .map(|(_, viewer)| viewer);
-        match viewer.filter(|viewer| self.viewers.contains_key(viewer)) {
-            Some(viewer) => {
-                self.forget(&viewer);
-                vec![Action::Ended {
-                    viewer,
-                    reason: Some(text),
-                }]
+            .map(|(_, session)| session);
+        match session.filter(|session| self.viewer_of(session).is_some()) {
+            Some(session) => {
+                self.forget(&session);
+                let reason = Some(text);
+                vec![Action::Ended { session, reason }]
             }
             None => vec![Action::Note(text)],
         }
     }
 
-    /// Kept by correlation id, as a lost answer is the one loss that ends a session.
-    fn answer(&mut self, viewer: String, sdp: &str, mids: Vec<String>) -> Vec<Action> {
-        let Some(known) = self.viewers.get_mut(&viewer) else {
+    /// The answer carries a correlation id by which the service reports that it could not deliver it.
+    fn answer(&mut self, session: &str, sdp: &str, mids: Vec<String>) -> Vec<Action> {
+        let Some((viewer, known)) = self.viewer_of_mut(session) else {
             return Vec::new();
         };
         known.mids = mids;
@@ -212,67 +233,92 @@ impl Machine {
         if self.answers.len() >= MAX_VIEWERS {
             self.answers.pop_front();
         }
-        self.answers.push_back((correlation.clone(), viewer.clone()));
-        let text = protocol::answer(&viewer, sdp, &correlation);
-        self.send(Outgoing {
-            viewer,
-            action: protocol::Action::Answer,
-            text,
-        })
+        self.answers.push_back((correlation.clone(), session.to_owned()));
+        let text = protocol::answer(viewer, sdp, &correlation);
+        self.send(session, protocol::Action::Answer, text)
     }
 
-    /// Browsers want the mid as well as the index.
-    fn local_candidate(&mut self, viewer: String, candidate: &str, index: u32) -> Vec<Action> {
-        let Some(known) = self.viewers.get(&viewer) else {
+    /// Browsers look for the m-line by `sdpMid`, so the answer's own identifiers are given.
+    fn local_candidate(&mut self, session: &str, candidate: &str, index: u32) -> Vec<Action> {
+        let Some((viewer, known)) = self.viewer_of_mut(session) else {
             return Vec::new();
         };
-        let mid = known
-            .mids
-            .get(index as usize)
-            .cloned()
-            .unwrap_or_else(|| index.to_string());
+        let mid = known.mids.get(index as usize).cloned();
+        let mid = mid.unwrap_or_else(|| index.to_string());
         let correlation = self.correlation();
-        let text = protocol::local_candidate(&viewer, candidate, index, &mid, &correlation);
-        self.send(Outgoing {
-            viewer,
-            action: protocol::Action::Candidate,
-            text,
-        })
+        let text = protocol::local_candidate(viewer, candidate, index, &mid, &correlation);
+        self.send(session, protocol::Action::Candidate, text)
     }
 
-    fn send(&mut self, message: Outgoing) -> Vec<Action> {
-        let viewer = message.viewer.clone();
+    /// Queues a message, to be sent as fast as the service allows.
+    fn send(&mut self, session: &str, action: protocol::Action, text: String) -> Vec<Action> {
+        let session = session.to_owned();
+        let message = Outgoing {
+            session: session.clone(),
+            action,
+            text,
+        };
         if self.pace.push(message) {
             return Vec::new();
         }
         vec![Action::Note(format!(
-            "a message for {viewer} is dropped: too many wait to be sent"
+            "a message for {session} is dropped: too many wait to be sent"
         ))]
     }
 
-    fn forget(&mut self, viewer: &str) {
-        self.viewers.remove(viewer);
-        self.early.remove(viewer);
-        self.pace.forget(viewer);
+    /// A session is over: nothing more is sent for it.
+    fn forget(&mut self, session: &str) {
+        self.pace.forget(session);
+        if let Some(viewer) = self.viewer_of(session).map(str::to_owned) {
+            self.viewers.remove(&viewer);
+            self.early.remove(&viewer);
+        }
     }
 
+    /// The viewer whose session this is, still.
+    fn viewer_of<'a>(&self, session: &'a str) -> Option<&'a str> {
+        let viewer = client_id(session);
+        let known = self.viewers.get(viewer)?;
+        (known.session == session).then_some(viewer)
+    }
+
+    /// As [`Self::viewer_of`], with what is known of it.
+    fn viewer_of_mut<'a>(&mut self, session: &'a str) -> Option<(&'a str, &mut Viewer)> {
+        let viewer = client_id(session);
+        let known = self.viewers.get_mut(viewer)?;
+        (known.session == session).then_some((viewer, known))
+    }
+
+    /// An id no message had before.
     fn correlation(&mut self) -> String {
         self.next_correlation += 1;
         format!("c{}", self.next_correlation)
     }
 }
 
-/// A candidate for the element; `None` for one without an m-line, which marks the end of candidates.
-fn passed_on(viewer: &str, candidate: Candidate) -> Option<Action> {
-    let index = candidate.sdp_m_line_index?;
-    let (viewer, candidate, mid) = (viewer.to_owned(), candidate.candidate, candidate.sdp_mid);
+/// The viewer's part of a session's id.
+fn client_id(session: &str) -> &str {
+    session
+        .split_once(REPEATED)
+        .map_or(session, |(client_id, _)| client_id)
+}
+
+/// A candidate for the element; `None` for what marks the end of candidates. Where only the m-line's identifier is given,
+/// the first line stands for all, as viewers bundle them.
+fn passed_on(session: &str, candidate: Candidate) -> Option<Action> {
+    if candidate.candidate.is_empty() {
+        return None;
+    }
     Some(Action::RemoteCandidate {
-        viewer,
-        candidate,
-        index,
-        mid,
+        session: session.to_owned(),
+        candidate: candidate.candidate,
+        index: candidate.sdp_m_line_index.unwrap_or_default(),
+        mid: candidate.sdp_mid,
     })
 }
+
+/// Divides client id and number in a session's id; no client id has it.
+const REPEATED: char = '#';
 
 /// The service's own quota is ten viewers a channel; it can be raised.
 const MAX_VIEWERS: usize = 1000;
@@ -307,24 +353,25 @@ mod tests {
         )
     }
 
-    fn answer(viewer: &str) -> Input {
+    fn answer(session: &str) -> Input {
         Input::Answer {
-            viewer: viewer.into(),
+            session: session.into(),
             sdp: "v=0".into(),
             mids: vec!["video0".into()],
         }
     }
 
-    fn request(viewer: &str) -> Action {
+    fn request(session: &str) -> Action {
         Action::Request {
-            viewer: viewer.into(),
+            session: session.into(),
+            viewer: client_id(session).into(),
             offer: "v=0".into(),
         }
     }
 
-    fn remote(viewer: &str) -> Action {
+    fn remote(session: &str) -> Action {
         Action::RemoteCandidate {
-            viewer: viewer.into(),
+            session: session.into(),
             candidate: "c".into(),
             index: 0,
             mid: Some("0".into()),
@@ -339,7 +386,13 @@ mod tests {
         assert_eq!(machine.handle(now, candidate("b", Some(0))), []);
         assert_eq!(machine.handle(now, offer("a")), [request("a"), remote("a")]);
         assert_eq!(machine.handle(now, candidate("a", Some(0))), [remote("a")]);
-        assert_eq!(machine.handle(now, candidate("a", None)), []);
+        assert_eq!(machine.handle(now, candidate("a", None)), [remote("a")]);
+        let last = frame(
+            "ICE_CANDIDATE",
+            &json!({"candidate": "", "sdpMLineIndex": 0}),
+            "a",
+        );
+        assert_eq!(machine.handle(now, last), [], "the end of candidates");
     }
 
     #[test]
@@ -347,11 +400,47 @@ mod tests {
         let mut machine = Machine::new();
         let now = Instant::now();
         machine.handle(now, offer("a"));
-        let ended = Action::Ended {
-            viewer: "a".into(),
+        let ended = |session: &str| Action::Ended {
+            session: session.into(),
             reason: None,
         };
-        assert_eq!(machine.handle(now, offer("a")), [ended, request("a")]);
+        assert_eq!(machine.handle(now, offer("a")), [ended("a"), request("a#1")]);
+        assert_eq!(machine.handle(now, candidate("a", Some(0))), [remote("a#1")]);
+        assert_eq!(machine.handle(now, offer("a")), [ended("a#1"), request("a#2")]);
+    }
+
+    #[test]
+    fn nothing_late_of_a_former_session_reaches_the_page_loaded_anew() {
+        let mut machine = Machine::new();
+        let now = Instant::now();
+        machine.handle(now, offer("a"));
+        machine.handle(now, answer("a"));
+        machine.handle(now, offer("a"));
+        machine.handle(now, answer("a"));
+        machine.handle(now, Input::End { session: "a".into() });
+        assert_eq!(machine.poll_message(now), None);
+        let status = json!({"correlationId": "c1", "success": false});
+        let status = json!({"messageType": "STATUS_RESPONSE", "statusResponse": status});
+        let actions = machine.handle(now, Input::Frame(status.to_string()));
+        assert!(matches!(&actions[..], [Action::Note(_)]), "{actions:?}");
+        machine.handle(now, answer("a#1"));
+        let sent = machine.poll_message(now).unwrap();
+        let frame: serde_json::Value = serde_json::from_str(&sent.text).unwrap();
+        assert_eq!(frame["recipientClientId"], "a");
+        machine.take_back(sent);
+        assert!(machine.poll_message(now).is_some());
+    }
+
+    #[test]
+    fn a_message_of_an_ended_session_is_not_taken_back() {
+        let mut machine = Machine::new();
+        let now = Instant::now();
+        machine.handle(now, offer("a"));
+        machine.handle(now, answer("a"));
+        let sent = machine.poll_message(now).unwrap();
+        machine.handle(now, Input::End { session: "a".into() });
+        machine.take_back(sent);
+        assert_eq!(machine.poll_message(now), None);
     }
 
     #[test]
@@ -402,7 +491,7 @@ mod tests {
         ));
         let actions = machine.handle(now, status("c1", false));
         assert!(
-            matches!(&actions[..], [Action::Ended { viewer, reason: Some(_) }] if viewer == "a"),
+            matches!(&actions[..], [Action::Ended { session, reason: Some(_) }] if session == "a"),
             "{actions:?}"
         );
     }
@@ -417,15 +506,15 @@ mod tests {
             machine.handle(
                 now,
                 Input::Candidate {
-                    viewer: "a".into(),
+                    session: "a".into(),
                     candidate: "c".into(),
                     index,
                 },
             );
         }
         let mut mids = Vec::new();
-        while let Some(frame) = machine.poll_frame(now) {
-            let frame: serde_json::Value = serde_json::from_str(&frame).unwrap();
+        while let Some(message) = machine.poll_message(now) {
+            let frame: serde_json::Value = serde_json::from_str(&message.text).unwrap();
             let payload = STANDARD
                 .decode(frame["messagePayload"].as_str().unwrap())
                 .unwrap();
@@ -441,8 +530,8 @@ mod tests {
         let now = Instant::now();
         machine.handle(now, offer("a"));
         machine.handle(now, answer("a"));
-        machine.handle(now, Input::End { viewer: "a".into() });
-        assert_eq!(machine.poll_frame(now), None);
+        machine.handle(now, Input::End { session: "a".into() });
+        assert_eq!(machine.poll_message(now), None);
         assert_eq!(machine.handle(now, answer("a")), []);
         assert_eq!(machine.wait(now), None);
     }

@@ -18,10 +18,10 @@ pub(super) struct Pace {
     waiting: VecDeque<Outgoing>,
 }
 
-/// One message and whom it is for.
+/// One message and the session it belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Outgoing {
-    pub(super) viewer: String,
+    pub(super) session: String,
     pub(super) action: Action,
     pub(super) text: String,
 }
@@ -34,6 +34,7 @@ struct Bucket {
 }
 
 impl Pace {
+    /// Nothing waits, and nothing was sent lately.
     pub(super) fn new() -> Self {
         Self {
             answers: Bucket::new(ANSWERS_PER_SECOND),
@@ -51,13 +52,18 @@ impl Pace {
         has_room
     }
 
-    /// Drops what waits for a viewer that left.
-    pub(super) fn forget(&mut self, viewer: &str) {
-        self.waiting.retain(|message| message.viewer != viewer);
+    /// Drops what waits for a session that is over.
+    pub(super) fn forget(&mut self, session: &str) {
+        self.waiting.retain(|message| message.session != session);
+    }
+
+    /// Puts a message that could not be sent back to where it came from.
+    pub(super) fn take_back(&mut self, message: Outgoing) {
+        self.waiting.push_front(message);
     }
 
     /// The next message that may go now.
-    pub(super) fn poll(&mut self, now: Instant) -> Option<String> {
+    pub(super) fn poll(&mut self, now: Instant) -> Option<Outgoing> {
         let answer_may_go = self.answers.wait(now).is_zero();
         let candidate_may_go = self.candidates.wait(now).is_zero();
         let index = self
@@ -66,14 +72,14 @@ impl Pace {
             .enumerate()
             .position(|(index, message)| match message.action {
                 Action::Answer => answer_may_go,
-                Action::Candidate => candidate_may_go && !self.has_answer_before(index, &message.viewer),
+                Action::Candidate => candidate_may_go && !self.has_answer_before(index, &message.session),
             })?;
         let message = self.waiting.remove(index)?;
         match message.action {
             Action::Answer => self.answers.sent.push_back(now),
             Action::Candidate => self.candidates.sent.push_back(now),
         }
-        Some(message.text)
+        Some(message)
     }
 
     /// How long until [`Pace::poll`] may have a message; `None` when nothing waits.
@@ -85,9 +91,10 @@ impl Pace {
         Some(answer.into_iter().chain(candidate).min()?.max(SHORTEST_WAIT))
     }
 
-    fn has_answer_before(&self, index: usize, viewer: &str) -> bool {
+    /// Whether the answer of the message at `index` waits as well.
+    fn has_answer_before(&self, index: usize, session: &str) -> bool {
         let mut before = self.waiting.iter().take(index);
-        before.any(|message| message.action == Action::Answer && message.viewer == viewer)
+        before.any(|message| message.action == Action::Answer && message.session == session)
     }
 }
 
@@ -131,9 +138,9 @@ const MAX_WAITING: usize = 2000;
 mod tests {
     use super::*;
 
-    fn message(viewer: &str, action: Action, text: &str) -> Outgoing {
+    fn message(session: &str, action: Action, text: &str) -> Outgoing {
         Outgoing {
-            viewer: viewer.into(),
+            session: session.into(),
             action,
             text: text.into(),
         }
@@ -144,7 +151,7 @@ mod tests {
         let (mut now, mut sent) = (start, Vec::new());
         while let Some(wait) = pace.wait(now) {
             match pace.poll(now) {
-                Some(text) => sent.push((now - start, text)),
+                Some(message) => sent.push((now - start, message.text)),
                 None => now += wait,
             }
         }
@@ -187,6 +194,18 @@ mod tests {
         let position = |text: &str| sent.iter().position(|it| it == text).unwrap();
         assert!(position("candidate 0") < position("answer 5"));
         assert!(position("candidate 5") > position("answer 5"));
+    }
+
+    #[test]
+    fn what_could_not_be_sent_goes_first_later() {
+        let mut pace = Pace::new();
+        let now = Instant::now();
+        pace.push(message("v", Action::Answer, "answer"));
+        pace.push(message("v", Action::Candidate, "candidate"));
+        let answer = pace.poll(now).unwrap();
+        pace.take_back(answer);
+        assert_eq!(pace.poll(now).unwrap().text, "answer");
+        assert_eq!(pace.poll(now).unwrap().text, "candidate");
     }
 
     #[test]

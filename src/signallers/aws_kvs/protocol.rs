@@ -93,7 +93,7 @@ pub(super) fn parse(text: &str) -> Result<Incoming, Unreadable> {
         let sender = envelope
             .sender_client_id
             .clone()
-            .filter(|sender| !sender.is_empty());
+            .filter(|sender| is_client_id(sender));
         sender.ok_or(Unreadable::Sender(what))
     };
     let payload = envelope.message_payload.as_deref();
@@ -110,6 +110,13 @@ pub(super) fn parse(text: &str) -> Result<Incoming, Unreadable> {
     }
 }
 
+/// What the service takes as the id of a client; whatever is none did not come through it.
+fn is_client_id(text: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    (1..=MAX_CLIENT_ID).contains(&text.len()) && text.bytes().all(is_allowed)
+}
+
+/// The payload of an offer is what `JSON.stringify` makes of a browser's description.
 fn offer(viewer: String, payload: Option<&str>) -> Result<Incoming, Unreadable> {
     #[derive(Deserialize)]
     struct Description {
@@ -128,6 +135,7 @@ fn offer(viewer: String, payload: Option<&str>) -> Result<Incoming, Unreadable> 
     }
 }
 
+/// The payload of a candidate is what `JSON.stringify` makes of a browser's.
 fn candidate(viewer: String, payload: Option<&str>) -> Result<Incoming, Unreadable> {
     match decoded::<Candidate>(payload) {
         Some(candidate) => Ok(Incoming::Candidate { viewer, candidate }),
@@ -138,7 +146,7 @@ fn candidate(viewer: String, payload: Option<&str>) -> Result<Incoming, Unreadab
     }
 }
 
-/// A payload is JSON in base64; what is wrong with it is not said, as a viewer's text has no place in our log.
+/// JSON in base64 (RFC 4648, section 4).
 fn decoded<T: for<'de> Deserialize<'de>>(payload: Option<&str>) -> Option<T> {
     serde_json::from_slice(&STANDARD.decode(payload?).ok()?).ok()
 }
@@ -165,6 +173,7 @@ pub(super) fn local_candidate(
     envelope("ICE_CANDIDATE", viewer, &payload, correlation_id)
 }
 
+/// A message to one viewer (Kinesis Video Streams WebRTC, "SendSdpAnswer" and "SendIceCandidate").
 fn envelope(action: &str, viewer: &str, payload: &serde_json::Value, correlation_id: &str) -> String {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
@@ -184,6 +193,9 @@ fn envelope(action: &str, viewer: &str, payload: &serde_json::Value, correlation
     serde_json::to_string(&envelope).expect("texts always become JSON")
 }
 
+/// By the documentation of ConnectAsViewer.
+const MAX_CLIENT_ID: usize = 256;
+
 /// How much of an unknown type's name is worth a log line.
 const MAX_TYPE_CHARS: usize = 40;
 
@@ -198,8 +210,9 @@ mod tests {
 
     #[test]
     fn every_documented_message_is_understood() {
-        let status = r#"{"messageType":"STATUS_RESPONSE","statusResponse":{"correlationId":"c1","success":false,
-            "errorType":"InvalidArgumentException","statusCode":"400","description":"no such viewer"}}"#;
+        let status = json!({"correlationId": "c1", "success": false, "errorType": "InvalidArgumentException",
+            "statusCode": "400", "description": "no such viewer"});
+        let status = json!({"messageType": "STATUS_RESPONSE", "statusResponse": status}).to_string();
         let expected_status = Status {
             correlation_id: "c1".into(),
             success: false,
@@ -236,7 +249,7 @@ mod tests {
                 r#"{"messageType":"RECONNECT_ICE_SERVER","messagePayload":""}"#.to_owned(),
                 Incoming::ReconnectIceServer,
             ),
-            (status.to_owned(), Incoming::Status(expected_status)),
+            (status, Incoming::Status(expected_status)),
         ];
         for (text, expected) in cases {
             assert_eq!(parse(&text), Ok(expected), "{text}");
@@ -266,6 +279,14 @@ mod tests {
             (
                 frame("ICE_CANDIDATE", "{}", Some("")),
                 Unreadable::Sender("a candidate"),
+            ),
+            (
+                frame("SDP_OFFER", "{}", Some("v\u{0}")),
+                Unreadable::Sender("an offer"),
+            ),
+            (
+                frame("SDP_OFFER", "{}", Some(&"v".repeat(257))),
+                Unreadable::Sender("an offer"),
             ),
             (offer("{}"), bad_offer()),
             (offer(r#"{"type":"answer","sdp":"v=0"}"#), bad_offer()),

@@ -59,6 +59,8 @@ pub(crate) enum Out {
     Close(u16),
     /// End without a word.
     Cut,
+    /// Neither end nor answer anything any more.
+    Freeze,
 }
 
 /// What all connections share.
@@ -192,6 +194,11 @@ impl Kvs {
     /// Ends the master's connection without a word.
     pub fn cut_master(&self) {
         self.to_master(Out::Cut);
+    }
+
+    /// Lets the master's connection stand, but answers nothing on it.
+    pub fn freeze_master(&self) {
+        self.to_master(Out::Freeze);
     }
 
     /// Connects a viewer within this process, past network and signature. `received` gets its frames.

@@ -62,5 +62,6 @@ async fn put_out(socket: &mut Socket, out: Out) -> bool {
             socket.send(Message::Close(Some(frame))).await.is_ok()
         }
         Out::Cut => false,
+        Out::Freeze => std::future::pending().await,
     }
 }

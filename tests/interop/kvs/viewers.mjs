@@ -4,7 +4,8 @@
 //   node viewers.mjs CHANNEL-AS-JSON
 //
 // Each line of the input is the client id of a page to open; each line of the output says how many frames one has
-// decoded so far. Ends with its input.
+// decoded so far. A page whose id begins with `talks` offers its camera, its microphone and a data channel as well, as
+// the vendor's own example does. Ends with its input.
 import process from "node:process";
 import { createInterface } from "node:readline";
 
@@ -18,10 +19,16 @@ const channel = JSON.parse(process.argv[2]);
 const PAGE = "http://localhost/";
 
 /** Runs in the page. */
-function watch(options) {
+async function watch(options) {
   const client = new KVSWebRTC.SignalingClient({ ...options, role: KVSWebRTC.Role.VIEWER });
   const connection = new RTCPeerConnection();
-  connection.addTransceiver("video", { direction: "recvonly" });
+  if (options.clientId.startsWith("talks")) {
+    const stream = await navigator.mediaDevices.getUserMedia({ video: true, audio: true });
+    for (const track of stream.getTracks()) connection.addTrack(track, stream);
+    connection.createDataChannel("kvsDataChannel");
+  } else {
+    connection.addTransceiver("video", { direction: "recvonly" });
+  }
   connection.ontrack = ({ streams, track }) => {
     const video = document.body.appendChild(document.createElement("video"));
     Object.assign(video, { muted: true, autoplay: true, srcObject: streams[0] ?? new MediaStream([track]) });
@@ -37,7 +44,7 @@ function watch(options) {
   client.open();
   globalThis.frames = async () => {
     const reports = [...(await connection.getStats()).values()];
-    return reports.find(({ type }) => type === "inbound-rtp")?.framesDecoded ?? 0;
+    return reports.find(({ type, kind }) => type === "inbound-rtp" && kind === "video")?.framesDecoded ?? 0;
   };
 }
 
