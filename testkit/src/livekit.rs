@@ -104,6 +104,25 @@ impl LiveKit {
         self.wait();
     }
 
+    /// Stops the process where it is: its connections stand and nothing answers; until [`LiveKit::thaw`].
+    pub fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let process = self.child.id().to_string();
+        let status = Command::new("kill").args([signal, &process]).status();
+        assert!(
+            status.is_ok_and(|status| status.success()),
+            "{signal} does not reach the server"
+        );
+    }
+
     /// Calls the room API: `method` of `livekit.RoomService` with a JSON body. Gives status and body.
     ///
     /// # Panics

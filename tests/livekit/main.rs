@@ -10,5 +10,6 @@ mod cluster;
 mod failures;
 mod participant;
 mod publishing;
+mod relays;
 mod room;
 mod subscribing;

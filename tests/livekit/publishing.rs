@@ -6,7 +6,7 @@ use testkit::livekit::LiveKit;
 
 use crate::common::{self, wait_until};
 use crate::participant::Participant;
-use crate::room::{Running, by_key, participants, publisher, token, track_names};
+use crate::room::{Running, Viewer, by_key, participants, publisher, token, track_names};
 
 #[test]
 fn livekits_client_sees_and_hears_what_is_published_by_key_and_secret() {
@@ -110,6 +110,66 @@ fn a_muted_track_is_muted_for_everybody_and_goes_on_later() {
     });
     signaller.emit_by_name::<()>("set-track-muted", &[&"video0", &false]);
     viewer.wait_for(30, 1);
+}
+
+#[test]
+fn a_mute_outlives_a_restart_of_the_server() {
+    let Some(mut server) = LiveKit::start("") else {
+        return;
+    };
+    let publisher = publisher(&server.url(), "publisher");
+    wait_until("the tracks", || track_names(&server, "publisher").len() == 2);
+    let sink = publisher.element("sink");
+    let signaller = sink.property::<gst::glib::Object>("signaller");
+    signaller.emit_by_name::<()>("set-track-muted", &[&"video0", &true]);
+    let muted = |server: &LiveKit| participants(server).to_string().matches("\"muted\":true").count();
+    wait_until("the mute", || muted(&server) == 1);
+    server.revive();
+    wait_until("the tracks again", || {
+        track_names(&server, "publisher").len() == 2
+    });
+    assert_eq!(muted(&server), 1);
+    // The muted picture does not leave the machine either: the tone does, and nothing else.
+    let viewer = Viewer::launch(&by_key(&server.url(), "viewer"));
+    wait_until("the tone", || viewer.sounds() >= 50);
+    assert_eq!(viewer.frames(), 0);
+    signaller.emit_by_name::<()>("set-track-muted", &[&"video0", &false]);
+    viewer.wait_for(10);
+    publisher.assert_no_error();
+}
+
+#[test]
+fn names_of_every_script_reach_the_room() {
+    let Some(server) = LiveKit::start("") else { return };
+    let publisher = Running::prepare(&format!(
+        "livekitwebrtcsink name=sink {} signaller::participant-name=\"Zoë 🎥 \\\"x\\\"\" \
+         videotestsrc is-live=true ! sink.video_0",
+        by_key(&server.url(), "zoë-東京")
+    ));
+    let pad = publisher.element("sink").static_pad("video_0").unwrap();
+    pad.set_property("msid", "caméra-🎥");
+    publisher.play();
+    wait_until("the track", || track_names(&server, "zoë-東京") == ["caméra-🎥"]);
+    let described = participants(&server).to_string();
+    assert!(described.contains("Zoë 🎥"), "{described}");
+    publisher.assert_no_error();
+}
+
+#[test]
+fn many_tracks_are_published_at_once() {
+    let Some(server) = LiveKit::start("") else { return };
+    let sources = "audiotestsrc is-live=true ! sink. ".repeat(12);
+    let publisher = Running::launch(&format!(
+        "livekitwebrtcsink name=sink {} videotestsrc is-live=true ! video/x-raw,width=160,height=120 ! sink. {sources}",
+        by_key(&server.url(), "publisher")
+    ));
+    wait_until("thirteen tracks", || {
+        track_names(&server, "publisher").len() == 13
+    });
+    let viewer = Viewer::launch(&by_key(&server.url(), "viewer"));
+    viewer.wait_for(30);
+    wait_until("thirteen pads", || viewer.source.num_src_pads() == 13);
+    publisher.assert_no_error();
 }
 
 #[test]

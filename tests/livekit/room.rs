@@ -152,6 +152,13 @@ pub struct Viewer {
 impl Viewer {
     /// Subscribes with these properties.
     pub fn launch(properties: &str) -> Self {
+        let viewer = Self::prepare(properties);
+        viewer.running.play();
+        viewer
+    }
+
+    /// As [`Viewer::launch`], to be started by [`Running::play`].
+    pub fn prepare(properties: &str) -> Self {
         common::init();
         let line = format!("livekitwebrtcsrc name=src {properties}");
         let source = gst::parse::launch(&line).unwrap();
@@ -167,7 +174,6 @@ impl Viewer {
             };
             consume(source, pad, Arc::clone(counter));
         });
-        pipeline.set_state(gst::State::Playing).unwrap();
         Self {
             running: Running { pipeline },
             source,

@@ -135,6 +135,27 @@ fn a_restarted_server_gives_media_back_within_fifteen_seconds() {
 }
 
 #[test]
+fn a_server_that_hangs_is_noticed_and_found_again() {
+    let Some(server) = LiveKit::start("") else { return };
+    let publisher = publisher(&server.url(), "publisher");
+    let viewer = Viewer::launch(&by_key(&server.url(), "viewer"));
+    viewer.wait_for(30);
+    server.freeze();
+    let sink = publisher.element("sink");
+    for element in [&sink, &viewer.source] {
+        let signaller = element.property::<gst::glib::Object>("signaller");
+        wait_until("its silence to be noticed", || {
+            let state = signaller.property_value("connection-state");
+            format!("{state:?}").contains("server-disconnected")
+        });
+    }
+    server.thaw();
+    viewer.wait_for(30);
+    publisher.assert_no_error();
+    viewer.running.assert_no_error();
+}
+
+#[test]
 fn streams_synchronised_by_the_room_still_tell_their_tracks() {
     let Some(server) = LiveKit::start("room:\n  sync_streams: true") else {
         return;

@@ -10,13 +10,16 @@ use gst_webrtc::WebRTCDataChannel;
 /// The two channels of a participant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Channel {
+    /// Ordered, and repeated until it arrives.
     Reliable,
+    /// Neither: late data is of no use.
     Lossy,
 }
 
 impl Channel {
     pub(super) const ALL: [Self; 2] = [Self::Reliable, Self::Lossy];
 
+    /// The name by which server and clients know it.
     fn label(self) -> &'static str {
         match self {
             Self::Reliable => "_reliable",

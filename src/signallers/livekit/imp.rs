@@ -248,14 +248,17 @@ impl Signaller {
         }
     }
 
+    /// Of the session at hand.
     fn reliable_channel(&self) -> Option<WebRTCDataChannel> {
         self.session().channel(Channel::Reliable)
     }
 
+    /// Of the session at hand.
     fn lossy_channel(&self) -> Option<WebRTCDataChannel> {
         self.session().channel(Channel::Lossy)
     }
 
+    /// As the last report had it.
     fn connection_state(&self) -> ConnectionState {
         self.session().state
     }

@@ -124,6 +124,7 @@ impl LiveKitSignaller {
     pub fn set_track_disabled(&self, track_sid: &str, disabled: bool) {
         self.imp().set_track_disabled(track_sid, disabled);
     }
+
     /// Asks the server for the layer `quality` of a track that is published in several.
     pub fn set_track_quality(&self, track_sid: &str, quality: TrackQuality) {
         self.imp().set_track_quality(track_sid, quality.into());

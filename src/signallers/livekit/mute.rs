@@ -53,6 +53,7 @@ pub(super) fn request_key_frame(pad: &gst::Pad) {
     pad.push_event(event);
 }
 
+/// The sink pad whose media go out on m-line `mid`; there is none before the offer is set.
 fn pad_of(webrtcbin: &gst::Element, mid: &str) -> Option<gst::Pad> {
     webrtcbin.sink_pads().into_iter().find(|pad| {
         let transceiver = pad.property::<Option<WebRTCRTPTransceiver>>("transceiver");

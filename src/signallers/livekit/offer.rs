@@ -70,7 +70,7 @@ pub(super) fn without_full_intra_requests(sdp: &str) -> String {
     sdp.split_inclusive('\n').filter(|line| !is_fir(line)).collect()
 }
 
-/// `None` for an m-line of another kind, such as data channels; indices count those too.
+/// One m-line with its attributes; `None` unless it is audio or video.
 fn section(index: u32, lines: &[&str]) -> Option<Section> {
     let (first, attributes) = lines.split_first()?;
     let (kind, rest) = first.strip_prefix("m=")?.split_once(' ')?;
@@ -106,6 +106,7 @@ fn section(index: u32, lines: &[&str]) -> Option<Section> {
     })
 }
 
+/// `a=rtpmap:63 red/48000/2`, in any case of letters.
 fn names_red(rtpmap: &str) -> bool {
     rtpmap
         .split_whitespace()
@@ -130,6 +131,7 @@ fn source_msid(attributes: &[&str]) -> Option<String> {
         .map(str::to_owned)
 }
 
+/// The value of `a=ssrc:<id> <name><value>` (RFC 5576, section 4.1).
 fn source_attribute<'a>(line: &'a str, name: &str) -> Option<&'a str> {
     line.strip_prefix("a=ssrc:")?
         .split_once(' ')?

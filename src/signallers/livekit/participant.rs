@@ -74,6 +74,7 @@ pub(super) fn track_structure(info: &proto::TrackInfo) -> gst::Structure {
         .build()
 }
 
+/// A structure `livekit/participant-permission`.
 fn permission_structure(info: &proto::ParticipantPermission) -> gst::Structure {
     let sources = names(&info.can_publish_sources, |value| {
         proto::TrackSource::try_from(value)
@@ -91,6 +92,7 @@ fn permission_structure(info: &proto::ParticipantPermission) -> gst::Structure {
         .build()
 }
 
+/// The protobuf names of enumerated values, `unknown` for those newer than this client.
 fn names(values: &[i32], name: impl Fn(i32) -> Option<&'static str>) -> gst::Array {
     gst::Array::new(values.iter().map(|value| name(*value).unwrap_or(UNKNOWN)))
 }

@@ -177,6 +177,14 @@ pub(super) fn set_track_quality(track_sid: &str, quality: proto::VideoQuality) -
     })
 }
 
+/// Tells that a track of ours is muted, or not any more.
+pub(super) fn mute(track_sid: &str, muted: bool) -> Request {
+    Request::Mute(proto::MuteTrackRequest {
+        sid: track_sid.to_owned(),
+        muted,
+    })
+}
+
 /// Says that this participant leaves on purpose.
 pub(super) fn leave() -> Request {
     Request::Leave(proto::LeaveRequest {

@@ -17,12 +17,14 @@ use super::protocol::{DEVICE_MODEL, PROTOCOL_VERSION};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum AddressError {
     #[error("{url:?} is not an address")]
+    /// It cannot be parsed.
     NotAUrl {
         url: String,
         #[source]
         source: url::ParseError,
     },
     #[error("{url:?} is neither ws:// nor wss://")]
+    /// It is the address of something else.
     Scheme { url: String },
 }
 
@@ -57,6 +59,7 @@ pub(super) fn authorization(token: &str) -> (String, String) {
     ("Authorization".into(), format!("Bearer {token}"))
 }
 
+/// What the entrance is told before the websocket opens.
 fn query(attempt: &Attempt) -> Vec<(&'static str, String)> {
     if attempt.route == Route::Single {
         return vec![("join_request", join_request(attempt))];
@@ -78,7 +81,7 @@ fn query(attempt: &Attempt) -> Vec<(&'static str, String)> {
     query
 }
 
-/// The one parameter of `/rtc/v1`: all that the other entrance takes one by one.
+/// The one parameter of `/rtc/v1`, which newer servers may take compressed; plain is always taken.
 fn join_request(attempt: &Attempt) -> String {
     let participant_sid = match &attempt.purpose {
         Purpose::Join => None,

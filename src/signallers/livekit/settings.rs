@@ -76,10 +76,13 @@ impl Default for Settings {
 /// Settings that do not suffice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum SettingsError {
+    /// `ws-url` is empty.
     #[error("WebSocket URL must be set")]
     NoUrl,
+    /// There is neither a token nor all that one is made of.
     #[error("Either auth-token or (api-key and secret-key and identity and room-name) must be set")]
     NoCredentials,
+    /// A participant publishes or subscribes.
     #[error("role listener is not supported")]
     Listener,
 }

@@ -84,51 +84,37 @@ pub(in crate::signallers::livekit) enum Report {
         relay_only: bool,
     },
     /// A publisher is to make an offer for this session.
-    SessionRequested {
-        session: String,
-    },
+    SessionRequested { session: String },
     /// A subscriber gets its offers in this session.
-    SessionStarted {
-        session: String,
-    },
+    SessionStarted { session: String },
     /// Which track each m-line carries, by mid.
     Tracks(BTreeMap<String, String>),
     /// The offer `sdp`, which follows, restarts ICE.
-    IceRestarted {
-        sdp: String,
-    },
+    IceRestarted { sdp: String },
+    /// The server's, for this session.
     Description {
         session: String,
         kind: DescriptionKind,
         sdp: String,
     },
-    Candidate {
-        session: String,
-        candidate: Candidate,
-    },
+    /// The server's, for this session.
+    Candidate { session: String, candidate: Candidate },
     /// A session that no message of ours can reach any more.
-    SessionEnded {
-        session: String,
-        reason: EndReason,
-    },
+    SessionEnded { session: String, reason: EndReason },
     /// Somebody came or changed.
     Participant(Box<proto::ParticipantInfo>),
     /// Whoever had this session id left.
     ParticipantLeft(String),
+    /// Somebody publishes whose tracks are taken; `is_new` is false for those who did before we joined.
     ProducerAdded {
         sid: String,
         metadata: String,
         is_new: bool,
     },
-    ProducerRemoved {
-        sid: String,
-        metadata: String,
-    },
+    /// They left, publish nothing any more, or are not taken any more.
+    ProducerRemoved { sid: String, metadata: String },
     /// Media of the m-line with this mid is to stop or go on.
-    TrackMuted {
-        mid: String,
-        muted: bool,
-    },
+    TrackMuted { mid: String, muted: bool },
     /// For the log: something unexpected, survived.
     Oddity(String),
     /// For the log: a step of the connection's life.

@@ -87,6 +87,7 @@ impl KeepAlive {
     }
 }
 
+/// The protocol's unit of time.
 fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

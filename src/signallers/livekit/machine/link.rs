@@ -83,8 +83,9 @@ impl Machine {
             self.connect(purpose);
             return Ok(());
         }
-        let is_final = matches!(refusal.status, Some(400..=499)) || !self.recovery.is_running();
-        if is_final {
+        // A server on its way up, or a proxy in front of it, may refuse for other reasons; a token that is not taken stays so.
+        let is_final = matches!(refusal.status, Some(400 | 401 | 403));
+        if is_final || !self.recovery.is_running() {
             return Err(Failure::Connect(refusal.text));
         }
         self.retry(now, purpose, &refusal.text)
@@ -99,13 +100,14 @@ impl Machine {
             Link::Up { .. } => self.message(now, response),
             Link::Joining { purpose, .. } => match (purpose.clone(), response) {
                 (_, Response::Leave(leave)) => self.told_to_leave(now, &leave),
-                (Purpose::Join, Response::Join(join)) => {
-                    self.joined(now, join);
-                    Ok(())
-                }
+                (Purpose::Join, Response::Join(join)) => self.joined(now, join),
                 (Purpose::Join, _) => Err(Failure::Protocol(
                     "something else before its response to the join",
                 )),
+                (Purpose::Resume { .. }, Response::Join(join)) => {
+                    self.prepare_join("the server began a new participation");
+                    self.joined(now, join)
+                }
                 (Purpose::Resume { .. }, Response::Reconnect(reconnect)) => {
                     self.resumed(now, Some(reconnect));
                     Ok(())
@@ -120,13 +122,11 @@ impl Machine {
     }
 
     /// A new participation: its session begins.
-    fn joined(&mut self, now: Instant, join: proto::JoinResponse) {
+    fn joined(&mut self, now: Instant, join: proto::JoinResponse) -> Result<(), Failure> {
         if !join.alternative_url.is_empty() {
-            self.out.push(Action::Disconnect);
-            self.servers = vec![join.alternative_url];
-            self.connect(Purpose::Join);
-            return;
+            return self.redirected(join.alternative_url);
         }
+        self.redirections = 0;
         let participant = join.participant.unwrap_or_default();
         self.keepalive = Some(KeepAlive::new(now, join.ping_interval, join.ping_timeout));
         self.room = Room::new(now, &participant.sid);
@@ -142,6 +142,19 @@ impl Machine {
         self.configure(join.ice_servers, join.client_configuration);
         self.open_session();
         self.participants_changed(now, join.other_participants, false);
+        Ok(())
+    }
+
+    /// Another server is to be joined instead.
+    fn redirected(&mut self, server: String) -> Result<(), Failure> {
+        self.redirections += 1;
+        if self.redirections > MAX_REDIRECTIONS {
+            return Err(Failure::Protocol("one redirection after the other"));
+        }
+        self.out.push(Action::Disconnect);
+        self.servers = vec![server];
+        self.connect(Purpose::Join);
+        Ok(())
     }
 
     /// A publisher is asked for an offer, a subscriber told to expect one.
@@ -401,6 +414,9 @@ const STABLE: Duration = Duration::from_secs(15);
 
 /// What a server says that does not have an entrance, or a room.
 const NOT_FOUND: u16 = 404;
+
+/// One is what LiveKit's cloud needs.
+const MAX_REDIRECTIONS: u32 = 5;
 
 /// More regions than any deployment names.
 const MAX_SERVERS: usize = 16;

@@ -116,6 +116,7 @@ impl Machine {
         }
     }
 
+    /// Who is there decides on producers, and on a subscriber's subscriptions.
     pub(super) fn participants_changed(
         &mut self,
         now: Instant,

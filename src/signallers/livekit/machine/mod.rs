@@ -53,6 +53,8 @@ pub(super) struct Machine {
     token: Option<String>,
     /// Other servers, as named by the last one.
     servers: Vec<String>,
+    /// How often in a row a server sent us to another instead of letting us join.
+    redirections: u32,
     /// Begun anew with each participation.
     room: Room,
     session: Session,
@@ -91,6 +93,18 @@ impl Session {
         }
     }
 
+    /// The one after this.
+    fn next(&self, config: &Config) -> Self {
+        let next = Self::new(self.number + 1, config);
+        match &self.half {
+            Half::Publisher(publisher) => Self {
+                half: Half::Publisher(publisher.successor()),
+                ..next
+            },
+            Half::Subscriber(_) => next,
+        }
+    }
+
     /// The first session has the name applications know; later ones differ, so that no late call is mistaken.
     fn id(&self) -> String {
         match self.number {
@@ -119,6 +133,7 @@ impl Machine {
             may_resume: true,
             token: None,
             servers: Vec::new(),
+            redirections: 0,
             room: Room::new(now, ""),
             session: Session::new(0, &config),
             out: Outbox::default(),
@@ -249,7 +264,7 @@ impl Machine {
         };
         if !is_known {
             self.out.report(Report::Oddity(format!(
-                "there is no published track {name:?} to mute"
+                "track {name:?} is not published so far, which is waited for: muted: {muted}"
             )));
         }
     }
@@ -294,6 +309,6 @@ impl Machine {
                 reason,
             });
         }
-        self.session = Session::new(self.session.number + 1, &self.config);
+        self.session = self.session.next(&self.config);
     }
 }

@@ -34,6 +34,8 @@ pub(super) struct Publisher {
     tracks: BTreeMap<String, Track>,
     /// Candidates of an offer that is not sent yet.
     held: Vec<Candidate>,
+    /// Names of tracks that are muted, or are to be as soon as they are published.
+    muted: BTreeSet<String>,
 }
 
 /// How far the newest offer has come.
@@ -60,6 +62,7 @@ struct Track {
 }
 
 impl Publisher {
+    /// A publisher that has nothing to publish so far.
     pub(super) fn new(timeout: Duration, sources: Sources) -> Self {
         Self {
             timeout,
@@ -70,6 +73,15 @@ impl Publisher {
             mids: Vec::new(),
             tracks: BTreeMap::new(),
             held: Vec::new(),
+            muted: BTreeSet::new(),
+        }
+    }
+
+    /// The publisher of the session after this one: what was muted stays so.
+    pub(super) fn successor(&self) -> Self {
+        Self {
+            muted: self.muted.clone(),
+            ..Self::new(self.timeout, self.sources.clone())
         }
     }
 
@@ -114,7 +126,8 @@ impl Publisher {
             .find(|(stream, _)| *stream == name)
             .map(|(_, source)| *source);
         let source = chosen.unwrap_or_else(|| protocol::default_source(section.kind));
-        out.send(protocol::add_track(section, &name, source, false));
+        let muted = self.muted.contains(&name);
+        out.send(protocol::add_track(section, &name, source, muted));
         self.tracks.insert(
             section.cid.clone(),
             Track {
@@ -134,7 +147,17 @@ impl Publisher {
             )));
             return;
         };
-        track.published = Some(response.track.unwrap_or_default());
+        let mut info = response.track.unwrap_or_default();
+        let muted = self.muted.contains(&track.name);
+        if info.muted != muted {
+            info.muted = muted;
+            out.send(protocol::mute(&info.sid, muted));
+        }
+        if muted {
+            let mid = track.mid.clone();
+            out.report(Report::TrackMuted { mid, muted });
+        }
+        track.published = Some(info);
         if let Stage::Announcing { waiting, .. } = &mut self.stage {
             waiting.remove(&response.cid);
             self.offer_when_known(out);
@@ -219,17 +242,22 @@ impl Publisher {
 
     /// The server muted or unmuted a track of ours.
     pub(super) fn muted(&mut self, mute: &proto::MuteTrackRequest, out: &mut Outbox) {
-        if let Some((track, info)) = self.published_mut(&mute.sid) {
-            info.muted = mute.muted;
-            out.report(Report::TrackMuted {
-                mid: track,
-                muted: mute.muted,
-            });
-        }
+        let muted = mute.muted;
+        let Some((track, info)) = self.tracks.values_mut().find_map(|track| {
+            let info = track.published.as_mut().filter(|info| info.sid == mute.sid)?;
+            Some(((track.name.clone(), track.mid.clone()), info))
+        }) else {
+            return;
+        };
+        info.muted = muted;
+        let (name, mid) = track;
+        self.remember(&name, muted);
+        out.report(Report::TrackMuted { mid, muted });
     }
 
-    /// The user mutes or unmutes the track called `name`. Says whether there is one.
+    /// The user mutes or unmutes the track called `name`, now or once it is published. Says whether it is.
     pub(super) fn mute(&mut self, name: &str, muted: bool, out: &mut Outbox) -> bool {
+        self.remember(name, muted);
         let Some(track) = self.tracks.values_mut().find(|track| track.name == name) else {
             return false;
         };
@@ -237,15 +265,21 @@ impl Publisher {
             return false;
         };
         info.muted = muted;
-        out.send(Request::Mute(proto::MuteTrackRequest {
-            sid: info.sid.clone(),
-            muted,
-        }));
+        out.send(protocol::mute(&info.sid, muted));
         out.report(Report::TrackMuted {
             mid: track.mid.clone(),
             muted,
         });
         true
+    }
+
+    /// What the user or the server last wanted of the track called `name`, for this session and those after it.
+    fn remember(&mut self, name: &str, muted: bool) {
+        if muted {
+            self.muted.insert(name.to_owned());
+        } else {
+            self.muted.remove(name);
+        }
     }
 
     /// The server does not have a track of ours any more.
@@ -262,15 +296,6 @@ impl Publisher {
                 track.name
             )));
         }
-    }
-
-    /// Mid and description of the track with this session id.
-    fn published_mut(&mut self, sid: &str) -> Option<(String, &mut proto::TrackInfo)> {
-        let mut tracks = self.tracks.values_mut();
-        tracks.find_map(|track| {
-            let info = track.published.as_mut().filter(|info| info.sid == sid)?;
-            Some((track.mid.clone(), info))
-        })
     }
 
     /// Whether everything asked of the server was answered, so that a resumed connection can just go on.

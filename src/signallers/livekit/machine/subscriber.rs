@@ -40,6 +40,7 @@ pub(super) struct Subscriber {
 }
 
 impl Subscriber {
+    /// A subscriber that got no offer so far.
     pub(super) fn new(filter: Filter) -> Self {
         Self {
             is_automatic: filter.takes_all(),

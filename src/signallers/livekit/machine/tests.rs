@@ -381,6 +381,65 @@ fn tracks_without_acknowledgement_or_msid_do_no_harm() {
     ));
 }
 
+/// Whether tracks are announced as muted, by name.
+fn announced(actions: &[Action]) -> Vec<(&str, bool)> {
+    let announcements = requests(actions).into_iter();
+    let announced = announcements.filter_map(|request| match request {
+        Request::AddTrack(request) => Some((request.name.as_str(), request.muted)),
+        _ => None,
+    });
+    announced.collect()
+}
+
+fn muted(mid: &str, muted: bool) -> Report {
+    let mid = mid.into();
+    Report::TrackMuted { mid, muted }
+}
+
+#[test]
+fn what_was_muted_stays_so_in_the_next_session() {
+    let mut run = Run::published();
+    let name = "cam".to_owned();
+    run.feed(Input::MuteTrack { name, muted: true });
+    let sid = "TR_a".to_owned();
+    run.receive(Response::Mute(proto::MuteTrackRequest { sid, muted: true }));
+    run.receive(leave(
+        LeaveAction::Reconnect,
+        proto::DisconnectReason::StateMismatch,
+    ));
+    run.reconnecting();
+    run.feed(Input::Opened);
+    run.receive(join("PA_again", vec![]));
+    let actions = run.feed(offer("unique-1"));
+    assert_eq!(announced(&actions), [("cam", true), ("audio1", true)]);
+    let actions = run.receive(acknowledged("t0", "TR_v2"));
+    assert!(reports(&actions).contains(&&muted("video0", true)), "{actions:?}");
+    assert_eq!(kinds(&actions), ["Mute"], "the server has forgotten");
+}
+
+#[test]
+fn a_track_can_be_muted_before_it_is_published() {
+    let (mut run, _) = Run::joined(true, Filter::default());
+    let mute = |name: &str, muted| Input::MuteTrack {
+        name: name.into(),
+        muted,
+    };
+    run.feed(mute("cam", true));
+    run.feed(mute("audio1", true));
+    assert_eq!(
+        announced(&run.feed(offer("unique"))),
+        [("cam", true), ("audio1", true)]
+    );
+    run.feed(mute("audio1", false));
+    let actions = run.receive(acknowledged("t0", "TR_v"));
+    assert!(reports(&actions).contains(&&muted("video0", true)), "{actions:?}");
+    let actions = run.receive(acknowledged("t1", "TR_a"));
+    assert!(
+        !reports(&actions).contains(&&muted("audio1", true)),
+        "{actions:?}"
+    );
+}
+
 #[test]
 fn muting_works_from_either_end() {
     let mut run = Run::published();
@@ -612,6 +671,55 @@ fn an_alternative_server_is_followed() {
     };
     let attempt = attempts(&run.receive(Response::Join(join))).remove(0);
     assert_eq!(attempt.server.as_deref(), Some("wss://elsewhere"));
+}
+
+#[test]
+fn servers_that_send_us_round_in_circles_are_left() {
+    let mut run = Run::new(false, Filter::default());
+    run.feed(Input::Start);
+    for _ in 0..100 {
+        run.feed(Input::Opened);
+        let join = proto::JoinResponse {
+            alternative_url: "wss://elsewhere".into(),
+            ..Default::default()
+        };
+        let actions = run.receive(Response::Join(join));
+        if let Some(failure) = failure(&actions) {
+            assert!(failure.to_string().contains("redirection"), "{failure}");
+            return;
+        }
+    }
+    panic!("still going");
+}
+
+#[test]
+fn a_server_on_its_way_up_may_refuse_for_a_while() {
+    let mut run = Run::published();
+    run.feed(Input::Lost("reset".into()));
+    for status in [429, 503, 408] {
+        run.reconnecting();
+        assert_eq!(failure(&run.feed(refusal(Some(status)))), None, "{status}");
+    }
+    run.reconnecting();
+    // The older entrance is tried as well, and neither is the end of it.
+    run.feed(refusal(Some(404)));
+    assert_eq!(failure(&run.feed(refusal(Some(404)))), None);
+    run.reconnecting();
+    assert!(failure(&run.feed(refusal(Some(401)))).is_some());
+}
+
+#[test]
+fn a_new_participation_instead_of_a_resumed_one_is_a_new_session() {
+    let mut run = Run::published();
+    run.feed(Input::Lost("reset".into()));
+    assert!(matches!(run.reconnecting().purpose, Purpose::Resume { .. }));
+    run.feed(Input::Opened);
+    let actions = run.receive(join("PA_new", vec![]));
+    assert_eq!(session_ended(&actions), Some("unique"));
+    let requested = Report::SessionRequested {
+        session: "unique-1".into(),
+    };
+    assert!(reports(&actions).contains(&&requested), "{actions:?}");
 }
 
 #[test]
