@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The examples, run as a user would, against each other and against an element.
 
-use super::process::{Process, free_port};
+use testkit::network::free_port;
+
+use super::process::Process;
 use super::{Counter, Pipeline, not_run};
 
 use std::path::PathBuf;
