@@ -169,7 +169,7 @@ fn a_web_server_address_that_is_none_is_an_error() {
         sink.set_property("run-web-server", true);
         sink.set_property("web-server-host-addr", "no address");
     });
-    producer.pipeline.set_state(gst::State::Paused).unwrap_err();
+    assert!(producer.pipeline.set_state(gst::State::Paused).is_err());
     let errors = producer.errors.lock().unwrap().clone();
     assert!(
         errors.iter().any(|error| error.contains("\"no address\"")),
