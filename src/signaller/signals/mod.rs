@@ -5,6 +5,11 @@
 //! The names, parameters and accumulators are the contract with signallers written in other languages. They run on
 //! whatever thread emits.
 
+#![allow(
+    clippy::unit_arg,
+    reason = "a verb's unit passes through the chain that ends at a missing argument"
+)]
+
 use std::ops::ControlFlow;
 use std::sync::LazyLock;
 
