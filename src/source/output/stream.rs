@@ -7,7 +7,7 @@
 //! identity and the end of stream `outlet`'s.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use gst::prelude::*;
 
@@ -32,9 +32,10 @@ pub(crate) struct Stream {
     /// `None` until media comes, and again when the connection goes.
     input: Option<Input>,
     branch: Option<Branch>,
-    /// Branches made so far; names within the bin must differ while an old one is still taken apart.
-    builds: u32,
 }
+
+/// Numbers branches: the one before may still be on its way out of the bin, under its own name.
+static BRANCHES: AtomicU64 = AtomicU64::new(0);
 
 /// webrtcbin's pad of the stream.
 pub(crate) struct Input {
@@ -64,7 +65,6 @@ impl Stream {
             leaked,
             input: None,
             branch: None,
-            builds: 0,
         }
     }
 
@@ -122,13 +122,12 @@ impl Stream {
         {
             self.drain();
             let plan = Plan {
-                name: format!("{}_{}", self.pad.name(), self.builds),
+                name: format!("{}_{}", self.pad.name(), BRANCHES.fetch_add(1, Ordering::Relaxed)),
                 form,
                 codec: self.codec,
                 filter: filter(self),
                 leaked: self.leaked.clone(),
             };
-            self.builds += 1;
             gst::debug!(CAT, obj = &self.pad, "gives out {} as {form:?}", self.codec);
             self.branch = Some(Branch::build(bin, self.outlet.sink_pad(), &plan)?);
         }
