@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
-//! The signals of a signaller: each named once, declared here, and wrapped in the typed functions of [`emit`] and
-//! [`connect`], which are all that other code uses.
+//! The signals of a signaller: each named once, declared here, and wrapped in the typed functions `emit_*` and
+//! `connect_*`, which are all that other code uses.
 //!
 //! The names, parameters and accumulators are the contract with signallers written in other languages. They run on
 //! whatever thread emits.
