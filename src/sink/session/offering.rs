@@ -8,6 +8,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use gst::subclass::prelude::*;
 use gst_webrtc::{WebRTCSDPType, WebRTCSessionDescription};
@@ -80,9 +81,12 @@ impl Operations {
             new.len(),
             gone.len()
         );
-        for stream in gone {
-            self.unlink(&stream).await?;
-            self.slots.vacate(&stream);
+        for stream in &gone {
+            self.unlink(stream).await?;
+            self.slots.vacate(stream);
+        }
+        if !gone.is_empty() {
+            tokio::time::sleep(LAST_PACKETS).await;
         }
         self.open(new).await?;
         self.offer().await
@@ -117,6 +121,12 @@ impl Operations {
         Ok(())
     }
 }
+
+/// How long the last packets of a stream that left may take to the peer before it hears that the stream left.
+///
+/// A webrtcbin that receives ends the stream when it hears so, and all of its transport when a packet of that stream
+/// comes later: its peers would get nothing any more. This covers what waits in the pacer, and half a round trip.
+const LAST_PACKETS: Duration = Duration::from_millis(200);
 
 /// Streams whose caps are known, in the order of their pads.
 fn described_streams(session: &Session) -> Vec<Arc<InputStream>> {
