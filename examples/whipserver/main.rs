@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
 use bytes::Bytes;
+use futures::StreamExt as _;
 use gst::glib;
 use gst::prelude::*;
 use http::{Method, Request, Response, StatusCode};
@@ -119,17 +120,16 @@ impl Server {
         response
     }
 
-    /// An error of a pipeline ends its session and no other.
+    /// An error of a pipeline ends its session and no other. The messages end with the pipeline.
     fn watch(&self, id: String, session: Session) {
-        let bus = session.pipeline.bus().expect("a pipeline has a bus");
+        let mut messages = session.pipeline.bus().expect("a pipeline has a bus").stream();
         self.sessions().insert(id.clone(), session);
         let server = self.clone();
-        tokio::task::spawn_blocking(move || {
-            for message in bus.iter_timed(gst::ClockTime::NONE) {
+        tokio::spawn(async move {
+            while let Some(message) = messages.next().await {
                 match message.view() {
                     gst::MessageView::Error(error) => eprintln!("Session {id}: {}", error.error()),
                     gst::MessageView::Eos(_) => println!("Session {id}: EOS"),
-                    gst::MessageView::StateChanged(change) if is_over(&bus, change) => break,
                     _ => continue,
                 }
                 let session = server.sessions().remove(&id);
@@ -142,12 +142,6 @@ impl Server {
     fn sessions(&self) -> std::sync::MutexGuard<'_, HashMap<String, Session>> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// A pipeline that was stopped has nothing more to say.
-fn is_over(bus: &gst::Bus, change: &gst::message::StateChanged) -> bool {
-    let is_pipeline = change.src().is_some_and(|source| source.is::<gst::Pipeline>());
-    is_pipeline && change.current() <= gst::State::Ready && !bus.have_pending()
 }
 
 impl Session {

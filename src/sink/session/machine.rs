@@ -36,17 +36,26 @@ pub(crate) enum State {
     },
     /// Media stopped getting through; the connection is given a while to come back.
     Recovering {
-        /// Since when.
-        since: Instant,
-        /// Why, for the end if it comes to that.
-        cause: Cause,
-        /// When something is done about it, next or again.
-        next_attempt: Instant,
+        /// How far it is.
+        recovery: Recovery,
         /// When it is looked at again.
         next_check: Instant,
     },
     /// Over. Nothing leads out of here.
     Ended(EndReason),
+}
+
+/// A connection that is to come back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Recovery {
+    /// Since when.
+    since: Instant,
+    /// Why, for the end if it comes to that.
+    cause: Cause,
+    /// What is heard after this comes over a path that is good again.
+    silent_from: Instant,
+    /// When something is done about it, next or again.
+    next_attempt: Instant,
 }
 
 /// Being connected takes two things that come in either order.
@@ -164,13 +173,16 @@ impl Machine {
             ),
             (State::Connected { .. }, Fact::TransportFailed) => self.recover(now, Cause::Transport),
             (State::Recovering { .. }, Fact::TransportConnected) => self.connected(now),
+            (State::Recovering { recovery, .. }, Fact::TransportFailed) => {
+                let since = recovery.since;
+                self.recover_again(now, since)
+            }
             // A renegotiation describes again while everything else goes on; the rest repeats what is known.
             (
                 State::Connected { .. } | State::Recovering { .. } | State::Connecting { .. },
                 Fact::Prepared | Fact::Described | Fact::FingerprintMatched,
             )
             | (State::Connected { .. }, Fact::TransportConnected)
-            | (State::Recovering { .. }, Fact::TransportFailed)
             | (State::New { .. }, Fact::Described | Fact::TransportConnected | Fact::FingerprintMatched)
             | (State::Negotiating { .. }, Fact::Prepared) => None,
             // The first checks may succeed before webrtcbin has told us that the answer is applied.
@@ -218,14 +230,9 @@ impl Machine {
                 };
                 None
             }
-            State::Recovering {
-                since,
-                cause,
-                next_attempt,
-                ..
-            } => {
-                let (since, cause, next_attempt) = (*since, *cause, *next_attempt);
-                self.judge_recovery(now, since, cause, next_attempt, traffic)
+            State::Recovering { recovery, .. } => {
+                let recovery = *recovery;
+                self.judge_recovery(now, recovery, traffic)
             }
             State::Ended(_) => None,
         }
@@ -285,43 +292,50 @@ impl Machine {
             Cause::Transport => (now + ATTEMPT_INTERVAL, Some(Action::Recover)),
         };
         self.state = State::Recovering {
-            since: now,
-            cause,
-            next_attempt,
+            recovery: Recovery {
+                since: now,
+                cause,
+                silent_from: now,
+                next_attempt,
+            },
             next_check: now + CHECK_INTERVAL,
         };
         action
     }
 
+    /// The agent gave up on a restart too, in a network that may be back by now: what was heard while it tried came over
+    /// the former path, which is gone with it.
+    fn recover_again(&mut self, now: Instant, since: Instant) -> Option<Action> {
+        let action = self.recover(now, Cause::Transport);
+        if let State::Recovering { recovery, .. } = &mut self.state {
+            recovery.since = since;
+        }
+        action
+    }
+
     /// Anything heard means that the path is back. Until then attempts are made at intervals, for as long as the peer's
     /// own consent would last.
-    fn judge_recovery(
-        &mut self,
-        now: Instant,
-        since: Instant,
-        cause: Cause,
-        next_attempt: Instant,
-        traffic: Traffic,
-    ) -> Option<Action> {
-        if traffic.heard.is_some_and(|heard| heard > since) {
+    fn judge_recovery(&mut self, now: Instant, recovery: Recovery, traffic: Traffic) -> Option<Action> {
+        if traffic.heard.is_some_and(|heard| heard > recovery.silent_from) {
             return self.connected(now);
         }
-        if now - since >= RECOVERY_TIME {
-            return match cause {
+        if now - recovery.since >= RECOVERY_TIME {
+            return match recovery.cause {
                 Cause::Silence => self.end(SessionEndReason::Stalled, "nothing came from the peer any more"),
                 Cause::Transport => self.end(SessionEndReason::IceFailed, "the connection did not come back"),
             };
         }
-        let is_due = now >= next_attempt;
+        let is_due = now >= recovery.next_attempt;
         let next_attempt = if is_due {
             now + ATTEMPT_INTERVAL
         } else {
-            next_attempt
+            recovery.next_attempt
         };
         self.state = State::Recovering {
-            since,
-            cause,
-            next_attempt,
+            recovery: Recovery {
+                next_attempt,
+                ..recovery
+            },
             next_check: now + CHECK_INTERVAL,
         };
         is_due.then_some(Action::Recover)
@@ -572,6 +586,30 @@ mod tests {
             machine.handle(now, Fact::TransportConnected),
             Some(Action::StartMedia)
         );
+    }
+
+    #[test]
+    fn a_restart_that_fails_is_followed_by_another_whatever_was_heard_meanwhile() {
+        let (now, mut machine) = connected();
+        machine.recover(now, Cause::Silence);
+        assert_eq!(
+            machine.handle(now + seconds(8), Fact::TransportFailed),
+            Some(Action::Recover)
+        );
+        let heard = |after| Traffic {
+            heard: Some(now + seconds(after)),
+            ..QUIET
+        };
+        assert_eq!(machine.handle_timeout(now + seconds(9), heard(7)), None);
+        assert_eq!(machine.state_name(), "recovering");
+        assert_eq!(
+            machine.handle_timeout(now + seconds(10), heard(9)),
+            Some(Action::StartMedia)
+        );
+        machine.recover(now, Cause::Silence);
+        machine.handle(now + seconds(8), Fact::TransportFailed);
+        let ended = machine.handle_timeout(now + seconds(30), QUIET);
+        assert_eq!(kind(ended), SessionEndReason::IceFailed);
     }
 
     #[test]
