@@ -174,8 +174,8 @@ impl Machine {
             (State::Connected { .. }, Fact::TransportFailed) => self.recover(now, Cause::Transport),
             (State::Recovering { .. }, Fact::TransportConnected) => self.connected(now),
             (State::Recovering { recovery, .. }, Fact::TransportFailed) => {
-                let since = recovery.since;
-                self.recover_again(now, since)
+                let recovery = *recovery;
+                self.recover_again(now, recovery)
             }
             // A renegotiation describes again while everything else goes on; the rest repeats what is known.
             (
@@ -305,10 +305,14 @@ impl Machine {
 
     /// The agent gave up on a restart too, in a network that may be back by now: what was heard while it tried came over
     /// the former path, which is gone with it.
-    fn recover_again(&mut self, now: Instant, since: Instant) -> Option<Action> {
+    fn recover_again(&mut self, now: Instant, before: Recovery) -> Option<Action> {
+        let attempted = before.next_attempt.checked_sub(ATTEMPT_INTERVAL);
+        if attempted.is_some_and(|attempted| now < attempted + SAME_FAILURE) {
+            return None;
+        }
         let action = self.recover(now, Cause::Transport);
         if let State::Recovering { recovery, .. } = &mut self.state {
-            recovery.since = since;
+            recovery.since = before.since;
         }
         action
     }
@@ -374,6 +378,9 @@ const SILENCE: Duration = Duration::from_secs(5);
 
 /// Offer, answer and checks of a restart take a second or two over the slowest paths.
 const ATTEMPT_INTERVAL: Duration = Duration::from_secs(8);
+
+/// webrtcbin reports one failure as that of ICE and as that of the connection; an agent checks for some seconds before.
+const SAME_FAILURE: Duration = Duration::from_secs(2);
 
 /// Consent to send expires after 30 s (RFC 7675, section 5.1).
 const RECOVERY_TIME: Duration = Duration::from_secs(30);
@@ -596,6 +603,8 @@ mod tests {
             machine.handle(now + seconds(8), Fact::TransportFailed),
             Some(Action::Recover)
         );
+        // Reported twice.
+        assert_eq!(machine.handle(now + seconds(8), Fact::TransportFailed), None);
         let heard = |after| Traffic {
             heard: Some(now + seconds(after)),
             ..QUIET
