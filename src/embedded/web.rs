@@ -75,8 +75,7 @@ impl WebServer {
     }
 
     /// The address listened on, with the port the system chose.
-    #[cfg(test)]
-    fn address(&self) -> std::net::SocketAddr {
+    pub(crate) fn address(&self) -> std::net::SocketAddr {
         self.0.address()
     }
 

@@ -41,6 +41,7 @@ fn run(sink: &BaseWebRTCSink) -> Result<(), String> {
     use std::path::PathBuf;
 
     use crate::embedded::web::{Settings, WebServer};
+    use crate::sink::imp::CAT;
 
     let settings = {
         let settings = sink.imp().settings();
@@ -61,6 +62,7 @@ fn run(sink: &BaseWebRTCSink) -> Result<(), String> {
         }
     };
     let server = WebServer::start(&settings).map_err(|error| error.to_string())?;
+    gst::info!(CAT, obj = sink, "the web server listens on {}", server.address());
     sink.imp().state().web_server = Some(server);
     Ok(())
 }

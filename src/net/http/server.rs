@@ -64,6 +64,7 @@ pub(crate) enum ServeError {
     #[error("cannot use certificate `{0}`: {1}")]
     Certificate(String, String),
     /// An https address and nothing to prove it with.
+    #[cfg(feature = "wish")]
     #[error("an https address needs tls-cert and tls-key")]
     NoCertificate,
 }
