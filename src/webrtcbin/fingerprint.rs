@@ -14,6 +14,8 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
+use super::for_each_inside;
+
 /// What a certificate turned out to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -42,32 +44,21 @@ pub(crate) struct Fingerprint {
 ///
 /// Must be installed before the connection is made.
 pub(crate) fn watch(webrtcbin: &gst::Element, on_verdict: impl Fn(Verdict) + Send + Sync + 'static) {
-    let Some(bin) = webrtcbin.dynamic_cast_ref::<gst::Bin>() else {
-        return;
-    };
     let on_verdict: Arc<dyn Fn(Verdict) + Send + Sync> = Arc::new(on_verdict);
     let weak = webrtcbin.downgrade();
-    // Transports that exist already, then those to come.
-    for element in bin.iterate_recurse().into_iter().flatten() {
-        watch_decoder(&element, &weak, &on_verdict);
-    }
-    bin.connect_deep_element_added(move |_, _, element| watch_decoder(element, &weak, &on_verdict));
+    for_each_inside(webrtcbin, "dtlsdec", move |decoder| {
+        watch_decoder(decoder, &weak, &on_verdict);
+    });
 }
 
 /// A DTLS decoder shows the peer's certificate in a property before it hands out keys.
 fn watch_decoder(
-    element: &gst::Element,
+    decoder: &gst::Element,
     webrtcbin: &glib::WeakRef<gst::Element>,
     on_verdict: &Arc<dyn Fn(Verdict) + Send + Sync>,
 ) {
-    if element
-        .factory()
-        .is_none_or(|factory| factory.name() != "dtlsdec")
-    {
-        return;
-    }
     let (webrtcbin, on_verdict) = (webrtcbin.clone(), on_verdict.clone());
-    element.connect_notify(Some("peer-pem"), move |decoder, _| {
+    decoder.connect_notify(Some("peer-pem"), move |decoder, _| {
         let Some(webrtcbin) = webrtcbin.upgrade() else {
             return;
         };

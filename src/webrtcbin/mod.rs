@@ -117,17 +117,32 @@ pub(crate) fn send_through(webrtcbin: &gst::Element, element: &gst::Element) {
 /// Senders pace and encoders vary, so that a guessed time asks for packets that are not sent yet: 1520 requests in ten
 /// seconds over a loopback interface that lost nothing.
 fn ask_only_for_what_is_lost(webrtcbin: &gst::Element) {
-    let Some(bin) = webrtcbin.downcast_ref::<gst::Bin>() else {
+    for_each_inside(webrtcbin, "rtpjitterbuffer", |buffer| {
+        buffer.set_property("rtx-next-seqnum", false);
+    });
+}
+
+/// Does something to each element of `factory` inside of `webrtcbin`: to those that are there, and to those to come, on
+/// the thread that adds them.
+pub(crate) fn for_each_inside(
+    webrtcbin: &gst::Element,
+    factory: &'static str,
+    act: impl Fn(&gst::Element) + Send + Sync + 'static,
+) {
+    let Some(bin) = webrtcbin.dynamic_cast_ref::<gst::Bin>() else {
         return;
     };
-    bin.connect_deep_element_added(|_, _, element| {
-        let is_jitterbuffer = element
-            .factory()
-            .is_some_and(|factory| factory.name() == "rtpjitterbuffer");
-        if is_jitterbuffer {
-            element.set_property("rtx-next-seqnum", false);
+    let act = move |element: &gst::Element| {
+        let made_by = element.factory();
+        if made_by.is_some_and(|made_by| made_by.name() == factory) {
+            act(element);
         }
-    });
+    };
+    bin.iterate_recurse()
+        .into_iter()
+        .flatten()
+        .for_each(|element| act(&element));
+    bin.connect_deep_element_added(move |_, _, element| act(element));
 }
 
 /// A server's address without its credentials, fit for a log.

@@ -198,17 +198,8 @@ fn lend_to(webrtcbin: &gst::Element, estimator: &BandwidthEstimator) {
 
 /// Receivers without transport-wide feedback may name a maximum instead, in RTCP that only the RTP session sees.
 fn listen_for_maxima(webrtcbin: &gst::Element, estimator: &BandwidthEstimator) {
-    let Some(bin) = webrtcbin.downcast_ref::<gst::Bin>() else {
-        return;
-    };
     let weak = estimator.downgrade();
-    bin.connect_deep_element_added(move |_, _, element| {
-        let is_session = element
-            .factory()
-            .is_some_and(|factory| factory.name() == "rtpsession");
-        if !is_session {
-            return;
-        }
+    crate::webrtcbin::for_each_inside(webrtcbin, "rtpsession", move |element| {
         let weak = weak.clone();
         let session = element.property::<gst::glib::Object>("internal-session");
         session.connect("on-feedback-rtcp", false, move |values| {

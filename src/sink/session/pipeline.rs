@@ -180,18 +180,9 @@ fn observe(session: &Weak<Session>, fact: Option<Fact>) {
 
 /// Notes when anything arrives: reports and data that the peer's DTLS association protects.
 fn watch_packets(session: &Arc<Session>, webrtcbin: &gst::Element) {
-    let Some(bin) = webrtcbin.downcast_ref::<gst::Bin>() else {
-        return;
-    };
     let weak = Arc::downgrade(session);
-    bin.connect_deep_element_added(move |_, _, element| {
-        if element
-            .factory()
-            .is_none_or(|factory| factory.name() != "nicesrc")
-        {
-            return;
-        }
-        let Some(pad) = element.static_pad("src") else {
+    webrtcbin::for_each_inside(webrtcbin, "nicesrc", move |nicesrc| {
+        let Some(pad) = nicesrc.static_pad("src") else {
             return;
         };
         let weak = weak.clone();
