@@ -170,12 +170,17 @@ fn make_encoder(factory: &gst::ElementFactory, codec: Codec) -> Result<EncoderCo
     Ok(control)
 }
 
-/// Also behind an encoder: payloaders need profile and level in the caps, which not all encoders give.
+/// Also behind an encoder: payloaders need profile and level in the caps, which not all encoders give. Every key frame
+/// gets its parameter sets here, once, so that a receiver may join at any of them.
 fn parser(spec: &ChainSpec<'_>) -> Result<Option<gst::Element>, MissingElement> {
-    spec.codec
-        .parser()
-        .map(|name| make::element(name, None, &format!("to parse {}", spec.codec)))
-        .transpose()
+    let Some(name) = spec.codec.parser() else {
+        return Ok(None);
+    };
+    let parser = make::element(name, None, &format!("to parse {}", spec.codec))?;
+    if parser.has_property(PARAMETER_SETS) {
+        parser.set_property(PARAMETER_SETS, -1i32);
+    }
+    Ok(Some(parser))
 }
 
 fn capsfilter(name: &str, caps: &gst::Caps) -> Result<gst::Element, MissingElement> {
@@ -200,6 +205,8 @@ fn link(pipeline: &gst::Pipeline, elements: &[gst::Element]) -> Result<(), Chain
     Ok(())
 }
 
+/// How often a parser repeats parameter sets; -1 is with every key frame.
+const PARAMETER_SETS: &str = "config-interval";
 /// Six frames at 30 fps.
 const MAX_RAW_QUEUE: gst::ClockTime = gst::ClockTime::from_mseconds(200);
 /// As much as a session's own queue holds.

@@ -213,6 +213,7 @@ fn payloader(
         .ok_or_else(|| internal(format_args!("no payloader for {codec}")))?;
     let payloader = factory.create().build().map_err(internal)?;
     signals::emit_payloader_setup(sink, session.peer_id(), stream.as_str(), &payloader);
+    leave_parameter_sets(&payloader);
     // Written as text: payloaders differ in the types of these properties.
     payloader.set_property_from_str("pt", &agreement.payload_type.to_string());
     payloader.set_property_from_str("ssrc", &slot.ssrc.to_string());
@@ -222,6 +223,15 @@ fn payloader(
         payloader.set_property_from_str("timestamp-offset", &offset.to_string());
     }
     Ok(payloader)
+}
+
+/// Parsers give every key frame its parameter sets (`encode::chain`). rtph264pay and rtph265pay 1.22 would repeat them
+/// before every slice, each of which then looks like the beginning of a picture (ITU-T H.264, 7.4.1.2.3).
+fn leave_parameter_sets(payloader: &gst::Element) {
+    const NAME: &str = "config-interval";
+    if payloader.has_property_with_type(NAME, i32::static_type()) && payloader.property::<i32>(NAME) == -1 {
+        payloader.set_property(NAME, 0i32);
+    }
 }
 
 fn timestamp_offset(sink: &BaseWebRTCSink, codec: Codec) -> Option<u32> {
