@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! What a source gives out: raw, encoded or RTP as downstream asks, several streams, none in another's way.
 
+use std::sync::{Arc, Mutex};
+
 use crate::common::producer::{H264, OPUS, Producer, VP8};
 use crate::common::receiver::{Behind, Receiver, attach};
 use crate::common::{init, wait_until};
@@ -49,6 +51,34 @@ fn frames_come_out_encoded_and_whole() {
     let structure = caps.structure(0).expect("one structure");
     assert_eq!(structure.name(), "video/x-h264");
     assert_eq!(structure.get::<&str>("alignment"), Ok("au"));
+}
+
+#[test]
+fn a_picture_of_several_slices_is_one_buffer() {
+    init();
+    let times = Arc::new(Mutex::new(Vec::new()));
+    let list = times.clone();
+    let receiver = Receiver::configured(
+        |_| Some("capsfilter caps=video/x-h264"),
+        |src| {
+            src.connect_pad_added(move |_, pad| {
+                let list = list.clone();
+                pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+                    list.lock()
+                        .unwrap()
+                        .extend(info.buffer().map(|buffer| buffer.pts()));
+                    gst::PadProbeReturn::Ok
+                });
+            });
+        },
+    );
+    // Its payloader repeats the parameter sets before every slice of a key frame.
+    let producer = Producer::new(&receiver.signaller, "slices", &[H264]);
+    producer.offer();
+    receiver.wait_buffers("video_0", 60);
+    let times = times.lock().unwrap();
+    let parts = times.windows(2).filter(|pair| pair[0] == pair[1]).count();
+    assert_eq!(parts, 0, "parts of pictures: {times:?}");
 }
 
 #[test]
@@ -185,7 +215,7 @@ fn a_stalled_stream_keeps_neither_memory_nor_the_others() {
         })
     });
     let producer = Producer::new(&receiver.signaller, "stall", &[VP8, OPUS]);
-    let stalled = std::sync::Arc::new(std::sync::Mutex::new(None));
+    let stalled = Arc::new(Mutex::new(None));
     let slot = stalled.clone();
     receiver.src.connect_pad_added(move |_, pad| {
         if pad.name() == "video_0" {
@@ -228,7 +258,7 @@ fn latency_is_what_was_asked_for() {
 #[test]
 fn the_applications_filter_sees_frames() {
     init();
-    let seen = std::sync::Arc::new(std::sync::Mutex::new(None));
+    let seen = Arc::new(Mutex::new(None));
     let slot = seen.clone();
     let receiver = Receiver::configured(
         |_| Some("videoconvert"),

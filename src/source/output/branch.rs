@@ -2,13 +2,13 @@
 //! The elements that bring one stream into the form downstream asks for, inside the session's bin.
 //!
 //! ```text
-//! webrtcbin ─ queue ┬─ [filter] ──────────────────────────────────────────────┬─ ghost pad of the session's bin
-//!                   ├─ depayloader ─ caps ─ parser ─ [filter] ────────────────┤
-//!                   └─ depayloader ─ caps ─ parser ─ [filter] ─ decodebin3 ───┘
+//! webrtcbin ─ queue ┬─ [filter] ────────────────────────────────────────────────────┬─ ghost pad of the session's bin
+//!                   ├─ depayloader ─ assembler ─ parser ─ [filter] ────────────────┤
+//!                   └─ depayloader ─ assembler ─ parser ─ [filter] ─ decodebin3 ───┘
 //! ```
 //! The queue leaks: a downstream that stalls costs old packets of its own stream, never memory or the other streams.
-//! The caps behind the depayloader ask for whole access units, which the packet with the marker ends: left to itself
-//! rtph264depay 1.22 gives single NAL units, and a parser then waits for the next picture to know that one is over.
+//! The assembler is there for H.264 and H.265: rtph264depay 1.22 gives single NAL units, after which a parser waits for
+//! the next picture to know that one is over, or whole pictures, which it cuts wherever parameter sets are repeated.
 //!
 //! Built and taken apart by the session's thread.
 
@@ -17,7 +17,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use gst::prelude::*;
 
+use super::assembler::Assembler;
 use super::form::Form;
+use super::picture::Syntax;
 use crate::codec::{Codec, catalogue};
 use crate::gst_ext::make::{self, MissingElement};
 use crate::runtime;
@@ -200,10 +202,8 @@ fn depayloading(codec: Codec) -> Result<Vec<gst::Element>, BranchError> {
         depayloader.set_property("request-keyframe", true);
     }
     let mut elements = vec![depayloader];
-    if let Some(caps) = whole_pictures(codec) {
-        let filter = make::element("capsfilter", None, "to get whole pictures")?;
-        filter.set_property("caps", caps);
-        elements.push(filter);
+    if let Some(syntax) = syntax(codec) {
+        elements.push(Assembler::new(syntax).upcast());
     }
     if let Some(parser) = codec.parser() {
         elements.push(make::element(parser, None, "to parse a stream")?);
@@ -211,17 +211,13 @@ fn depayloading(codec: Codec) -> Result<Vec<gst::Element>, BranchError> {
     Ok(elements)
 }
 
-/// What to ask a depayloader for, where it would give less than whole pictures.
-fn whole_pictures(codec: Codec) -> Option<gst::Caps> {
-    let name = match codec {
-        Codec::H264 => "video/x-h264",
-        Codec::H265 => "video/x-h265",
-        _ => return None,
-    };
-    let caps = gst::Caps::builder(name)
-        .field("stream-format", "byte-stream")
-        .field("alignment", "au");
-    Some(caps.build())
+/// How the units are read of a codec whose depayloader gives less than whole pictures.
+fn syntax(codec: Codec) -> Option<Syntax> {
+    match codec {
+        Codec::H264 => Some(Syntax::H264),
+        Codec::H265 => Some(Syntax::H265),
+        _ => None,
+    }
 }
 
 /// Looked at before it is added, as an element of the application's may be of any shape.
@@ -312,13 +308,17 @@ mod tests {
                 .iterate_elements()
                 .into_iter()
                 .flatten()
-                .filter_map(|element| element.factory())
-                .map(|factory| factory.name().into())
+                .map(|element| match element.factory() {
+                    Some(factory) => factory.name().into(),
+                    None => element.type_().name().to_owned(),
+                })
                 .collect();
             names.reverse();
             names
         }
     }
+
+    const ASSEMBLER: &str = "GstWebRTCSrcAssembler";
 
     #[test]
     fn each_form_has_its_elements() {
@@ -328,12 +328,12 @@ mod tests {
             (
                 Form::Encoded,
                 Codec::H264,
-                &["queue", "rtph264depay", "capsfilter", "h264parse"],
+                &["queue", "rtph264depay", ASSEMBLER, "h264parse"],
             ),
             (
                 Form::Raw,
                 Codec::H264,
-                &["queue", "rtph264depay", "capsfilter", "h264parse", "decodebin3"],
+                &["queue", "rtph264depay", ASSEMBLER, "h264parse", "decodebin3"],
             ),
             (Form::Raw, Codec::Opus, &["queue", "rtpopusdepay", "decodebin3"]),
             (Form::Raw, Codec::L16, &["queue", "rtpL16depay"]),
