@@ -40,7 +40,7 @@ pub(crate) struct Journal(Mutex<Entries>);
 #[derive(Debug, Default)]
 struct Entries {
     next: u32,
-    /// Numbers by presentation time, and by RTP timestamp.
+    /// Numbers by running time, and by RTP timestamp.
     by_time: HashMap<gst::ClockTime, u32>,
     by_rtp: HashMap<u32, u32>,
     /// Pictures on their way.
@@ -52,9 +52,9 @@ impl Journal {
     /// Draws the next number into each picture that passes `pad`.
     pub(crate) fn number(self: &Arc<Self>, pad: &gst::Pad) {
         let journal = self.clone();
-        pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
             if let Some(gst::PadProbeData::Buffer(buffer)) = &mut info.data {
-                let number = journal.enter(buffer.pts());
+                let number = journal.enter(running_time(pad, buffer));
                 if let Ok(mut map) = buffer.make_mut().map_writable() {
                     draw(map.as_mut_slice(), number);
                 }
@@ -66,8 +66,8 @@ impl Journal {
     /// Follows pictures past the encoder.
     pub(crate) fn note_encoded(self: &Arc<Self>, pad: &gst::Pad) {
         let journal = self.clone();
-        pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
-            let time = info.buffer().and_then(|buffer| buffer.pts());
+        pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+            let time = info.buffer().and_then(|buffer| running_time(pad, buffer));
             let number = time.and_then(|time| journal.entries().by_time.get(&time).copied());
             journal.pass(number, Stage::Encoded);
             gst::PadProbeReturn::Ok
@@ -77,13 +77,14 @@ impl Journal {
     /// Follows pictures past the payloader, where they get their RTP timestamps.
     pub(crate) fn note_sent(self: &Arc<Self>, pad: &gst::Pad) {
         let journal = self.clone();
-        watch_packets(pad, move |buffer| {
+        watch_packets(pad, move |pad, buffer| {
             let Some(timestamp) = end_of_picture(buffer) else {
                 return;
             };
+            let time = running_time(pad, buffer);
             let number = {
                 let mut entries = journal.entries();
-                let number = buffer.pts().and_then(|time| entries.by_time.get(&time).copied());
+                let number = time.and_then(|time| entries.by_time.get(&time).copied());
                 if let Some(number) = number {
                     entries.by_rtp.insert(timestamp, number);
                 }
@@ -96,7 +97,7 @@ impl Journal {
     /// Follows pictures out of the receiving webrtcbin.
     pub(crate) fn note_arrived(self: &Arc<Self>, pad: &gst::Pad) {
         let journal = self.clone();
-        watch_packets(pad, move |buffer| {
+        watch_packets(pad, move |_, buffer| {
             let timestamp = end_of_picture(buffer);
             let number = timestamp.and_then(|timestamp| journal.entries().by_rtp.get(&timestamp).copied());
             journal.pass(number, Stage::Arrived);
@@ -186,13 +187,22 @@ impl Journal {
     }
 }
 
-fn watch_packets(pad: &gst::Pad, packet: impl Fn(&gst::BufferRef) + Send + Sync + 'static) {
+/// When a buffer is due: x264enc moves its timestamps, and its segment with them.
+fn running_time(pad: &gst::Pad, buffer: &gst::BufferRef) -> Option<gst::ClockTime> {
+    let segment = pad.sticky_event::<gst::event::Segment>(0)?;
+    let segment = segment.segment().downcast_ref::<gst::ClockTime>()?;
+    segment.to_running_time(buffer.pts()?)
+}
+
+fn watch_packets(pad: &gst::Pad, packet: impl Fn(&gst::Pad, &gst::BufferRef) + Send + Sync + 'static) {
     pad.add_probe(
         gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST,
-        move |_, info| {
+        move |pad, info| {
             match &info.data {
-                Some(gst::PadProbeData::Buffer(buffer)) => packet(buffer),
-                Some(gst::PadProbeData::BufferList(list)) => list.iter().for_each(&packet),
+                Some(gst::PadProbeData::Buffer(buffer)) => packet(pad, buffer),
+                Some(gst::PadProbeData::BufferList(list)) => {
+                    list.iter().for_each(|buffer| packet(pad, buffer));
+                }
                 _ => {}
             }
             gst::PadProbeReturn::Ok
