@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use gst::prelude::*;
 use gst_webrtc::WebRTCSessionDescription;
+use gstrswebrtc::signaller::signals;
 use testkit::candidate;
 use testkit::link::Plan;
 use testkit::relay::{Link, Side};
@@ -30,14 +31,7 @@ impl Joined {
         let link = Arc::new(Link::new(clear.clone(), clear));
         let producer = Producer::start(&[video(SMALL)], |_| ());
         let receiver = Receiver::new(|_| Some("videoconvert"));
-        lead(&producer.signaller, &receiver.signaller, &link, Side::Left);
-        lead(&receiver.signaller, &producer.signaller, &link, Side::Right);
-        gstrswebrtc::signaller::signals::emit_session_started(
-            receiver.signaller.upcast_ref(),
-            "one",
-            "producer",
-        );
-        producer.signaller.request("one", "consumer", None);
+        join(&producer, &receiver, &link, "one");
         receiver.wait_buffers("video_0", 30);
         Self {
             producer,
@@ -48,10 +42,18 @@ impl Joined {
 
     /// Lets nothing pass for so long.
     fn cut(&self, length: Duration) {
+        let begin = Instant::now();
+        self.take_network_away();
+        wait_within(length * 2, "the network is gone", || begin.elapsed() >= length);
+        self.bring_network_back();
+    }
+
+    fn take_network_away(&self) {
         let lossy = Plan::clear(Duration::ZERO).losing(1.0);
         self.link.restart(lossy.clone(), lossy);
-        let end = Instant::now() + length;
-        wait_within(length * 2, "the network is gone", || Instant::now() >= end);
+    }
+
+    fn bring_network_back(&self) {
         let clear = Plan::clear(Duration::from_millis(5));
         self.link.restart(clear.clone(), clear);
     }
@@ -74,10 +76,30 @@ impl Joined {
     }
 }
 
+/// Begins a session between a sink and a source, each of whose candidates leads through the link.
+pub(crate) fn join(producer: &Producer, receiver: &Receiver, link: &Arc<Link>, session: &'static str) {
+    lead(
+        &producer.signaller,
+        &receiver.signaller,
+        link,
+        Side::Left,
+        session,
+    );
+    lead(
+        &receiver.signaller,
+        &producer.signaller,
+        link,
+        Side::Right,
+        session,
+    );
+    signals::emit_session_started(receiver.signaller.upcast_ref(), session, "producer");
+    producer.signaller.request(session, "consumer", None);
+}
+
 /// What `from` sends reaches `to` with candidates that lead through the link.
-fn lead(from: &Loopback, to: &Loopback, link: &Arc<Link>, side: Side) {
+fn lead(from: &Loopback, to: &Loopback, link: &Arc<Link>, side: Side, session: &'static str) {
     let (to, link) = (to.clone(), link.clone());
-    from.route("one", move |sent| {
+    from.route(session, move |sent| {
         let relay = |address| link.relay(side, address);
         match sent {
             Sent::Description(description) => {
@@ -85,16 +107,16 @@ fn lead(from: &Loopback, to: &Loopback, link: &Arc<Link>, side: Side) {
                 let text = candidate::rewrite_description(&text, relay);
                 let sdp = gst_sdp::SDPMessage::parse_buffer(text.as_bytes()).expect("it parses");
                 to.receive(
-                    "one",
+                    session,
                     Sent::Description(WebRTCSessionDescription::new(description.type_(), sdp)),
                 );
             }
             Sent::Candidate(index, text) => {
                 if let Some(text) = candidate::rewrite(&text, relay) {
-                    to.receive("one", Sent::Candidate(index, text));
+                    to.receive(session, Sent::Candidate(index, text));
                 }
             }
-            Sent::End(reason) => to.receive("one", Sent::End(reason)),
+            Sent::End(reason) => to.receive(session, Sent::End(reason)),
         }
     });
 }
@@ -114,17 +136,37 @@ fn a_long_cut_is_recovered_from() {
 }
 
 #[test]
-fn a_network_that_stays_away_ends_the_session_with_its_reason() {
+fn a_cut_of_a_minute_ends_the_session_with_its_reason_and_another_may_begin() {
     let joined = Joined::new();
-    let lossy = Plan::clear(Duration::ZERO).losing(1.0);
-    joined.link.restart(lossy.clone(), lossy);
+    let begin = Instant::now();
+    joined.take_network_away();
     let (nick, _) = joined.receiver.wait_session_end();
     assert!(
         ["stalled", "ice-failed", "peer-gone"].contains(&nick.as_str()),
         "{nick}"
     );
     joined.receiver.wait_end("video_0");
+    assert_eq!(
+        joined.receiver.warnings().len(),
+        1,
+        "{:?}",
+        joined.receiver.warnings()
+    );
     wait_until("the sink gives up as well", || {
         joined.producer.sessions().is_empty()
     });
+    let minute = Duration::from_secs(60);
+    wait_within(minute * 2, "the minute is over", || begin.elapsed() >= minute);
+    joined.bring_network_back();
+    join(&joined.producer, &joined.receiver, &joined.link, "two");
+    wait_until("the pad is there anew", || {
+        joined.receiver.seen.pads_added.lock().unwrap().len() == 2
+    });
+    joined.receiver.wait_buffers("video_0", 30);
+    assert!(
+        joined.receiver.errors().is_empty(),
+        "{:?}",
+        joined.receiver.errors()
+    );
+    joined.producer.assert_no_errors();
 }

@@ -376,8 +376,9 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// Five seconds hold fifty transport-wide reports or two of the slowest receiver reports that WebRTC endpoints send.
 const SILENCE: Duration = Duration::from_secs(5);
 
-/// Offer, answer and checks of a restart take a second or two over the slowest paths.
-const ATTEMPT_INTERVAL: Duration = Duration::from_secs(8);
+/// Offer, answer and checks of a restart take a second or two over the slowest paths. Not longer, for an agent sends its
+/// checks ever more rarely (RFC 8489, section 6.2.1): what began before the network was back finds it late.
+const ATTEMPT_INTERVAL: Duration = Duration::from_secs(3);
 
 /// webrtcbin reports one failure as that of ICE and as that of the connection; an agent checks for some seconds before.
 const SAME_FAILURE: Duration = Duration::from_secs(2);
@@ -556,7 +557,7 @@ mod tests {
         let attempts: Vec<u64> = (1..30)
             .filter(|second| machine.handle_timeout(now + seconds(*second), QUIET).is_some())
             .collect();
-        assert_eq!(attempts, [5, 13, 21, 29]);
+        assert_eq!(attempts, [5, 8, 11, 14, 17, 20, 23, 26, 29]);
     }
 
     #[test]
@@ -566,7 +567,7 @@ mod tests {
         let attempts: Vec<u64> = (1..30)
             .filter(|second| machine.handle_timeout(now + seconds(*second), QUIET).is_some())
             .collect();
-        assert_eq!(attempts, [8, 16, 24]);
+        assert_eq!(attempts, [3, 6, 9, 12, 15, 18, 21, 24, 27]);
     }
 
     #[test]
