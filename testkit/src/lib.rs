@@ -8,6 +8,7 @@ pub mod kvs;
 pub mod link;
 pub mod livekit;
 pub mod network;
+pub mod ntp;
 pub mod plot;
 pub mod proxy;
 pub mod relay;

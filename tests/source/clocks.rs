@@ -3,12 +3,20 @@
 
 use std::sync::{Arc, Mutex};
 
+use std::time::Duration;
+
 use gst::prelude::*;
 use gstrswebrtc::signaller::{Signallable, signals};
+use testkit::link::Plan;
+use testkit::ntp;
+use testkit::relay::Link;
 
+use crate::common::pipelines::{self, SMALL, video};
 use crate::common::producer::{Producer, VP8};
 use crate::common::receiver::Receiver;
-use crate::common::{init, wait_until};
+use crate::common::{DEADLINE, init, wait_until};
+use crate::recovery;
+use crate::shown::Shown;
 
 /// A receiver whose rtpbin is told to add capture times, and its jitterbuffers.
 fn with_times() -> (Receiver, Arc<Mutex<Vec<gst::Element>>>) {
@@ -75,4 +83,64 @@ fn jitterbuffers_hear_of_the_producers_clock() {
     assert_eq!(structure.get::<&str>("a-ts-refclk"), Ok("local"), "{caps}");
     assert_eq!(structure.get::<&str>("a-mediaclk"), Ok("direct=7"), "{caps}");
     assert_eq!(structure.get::<i32>("clock-rate"), Ok(90_000), "{caps}");
+}
+
+/// A receiver on `clock` of a session that passes `link`; it follows the producer's clock where `follows`.
+fn on_clock(
+    clock: &gst_net::NtpClock,
+    producer: &pipelines::Producer,
+    session: &'static str,
+    link: &Arc<Link>,
+    follows: bool,
+) -> (Receiver, Shown) {
+    let receiver = Receiver::configured(
+        |_| None,
+        |src| {
+            src.set_property("latency", 400u32);
+            let signaller = src.property::<Signallable>("signaller");
+            signals::connect_webrtcbin_ready(&signaller, move |_, _, webrtcbin| {
+                let rtpbin = webrtcbin
+                    .downcast_ref::<gst::Bin>()
+                    .and_then(|bin| bin.by_name("rtpbin"))
+                    .expect("webrtcbin has one");
+                rtpbin.set_property("rfc7273-sync", follows);
+            });
+        },
+    );
+    let state = |state| receiver.pipeline.set_state(state).expect("it changes state");
+    state(gst::State::Ready);
+    receiver.pipeline.use_clock(Some(clock));
+    state(gst::State::Playing);
+    recovery::join(producer, &receiver, link, session);
+    let shown = Shown::by(&receiver);
+    (receiver, shown)
+}
+
+/// How far apart two receivers of a sink show the same picture, one of them behind a path that is longer.
+fn skew(clock: &gst_net::NtpClock, longer_by: Duration, follow: bool) -> Duration {
+    let producer = pipelines::Producer::prepare(&[video(SMALL)], |sink| {
+        sink.set_property("do-clock-signalling", true);
+    });
+    producer.pipeline.use_clock(Some(clock));
+    producer.play();
+    let link = |delay| Arc::new(Link::new(Plan::clear(delay), Plan::clear(delay)));
+    let (near, far) = (link(Duration::from_millis(5)), link(longer_by));
+    let (_one, here) = on_clock(clock, &producer, "one", &near, follow);
+    let (_two, there) = on_clock(clock, &producer, "two", &far, follow);
+    here.skew(&there, 60)
+}
+
+#[test]
+fn receivers_that_follow_the_producers_clock_show_the_same_picture_at_the_same_time() {
+    init();
+    let server = ntp::Server::start().expect("a free port");
+    let clock = gst_net::NtpClock::new(None, "127.0.0.1", i32::from(server.port()), gst::ClockTime::ZERO);
+    clock
+        .wait_for_sync(gst::ClockTime::try_from(DEADLINE).expect("a minute"))
+        .expect("the clock hears its server");
+    let longer_by = Duration::from_millis(150);
+    let (apart, together) = (skew(&clock, longer_by, false), skew(&clock, longer_by, true));
+    eprintln!("apart by {apart:?}, following the clock by {together:?}");
+    assert!(apart > longer_by / 2, "nothing to be mended: {apart:?}");
+    assert!(together < longer_by / 4, "{together:?}");
 }

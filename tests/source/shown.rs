@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MPL-2.0
+//! When a sink that follows the clock shows which picture, told by the timestamps of its packets.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use gst::prelude::*;
+
+use crate::common::receiver::Receiver;
+use crate::common::wait_until;
+
+/// When each picture was there first, by its RTP timestamp.
+#[derive(Clone, Default)]
+pub(crate) struct Shown(Arc<Mutex<BTreeMap<u32, Instant>>>);
+
+impl Shown {
+    /// What leaves a payloader.
+    pub(crate) fn sent(payloader: &gst::Element) -> Self {
+        let sent = Self::default();
+        let (log, pad) = (sent.clone(), payloader.static_pad("src").expect("it has one"));
+        pad.add_probe(
+            gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST,
+            move |_, info| {
+                match &info.data {
+                    Some(gst::PadProbeData::Buffer(packet)) => log.note(packet),
+                    Some(gst::PadProbeData::BufferList(list)) => {
+                        list.iter().for_each(|packet| log.note(packet))
+                    }
+                    _ => {}
+                }
+                gst::PadProbeReturn::Ok
+            },
+        );
+        sent
+    }
+
+    /// What a synchronised sink shows of the receiver's first video stream, which nothing is linked to.
+    pub(crate) fn by(receiver: &Receiver) -> Self {
+        wait_until("the pad is there", || {
+            receiver.src.static_pad("video_0").is_some()
+        });
+        let shown = Self::default();
+        let log = shown.clone();
+        let sink = gst::ElementFactory::make("fakesink")
+            .property("sync", true)
+            .property("async", false)
+            .property("signal-handoffs", true)
+            .build()
+            .expect("a core element");
+        sink.connect("handoff", false, move |values| {
+            log.note(&values[1].get::<gst::Buffer>().expect("a buffer"));
+            None
+        });
+        receiver.pipeline.add(&sink).expect("a fresh element");
+        sink.sync_state_with_parent().expect("it follows the pipeline");
+        let pad = receiver.src.static_pad("video_0").expect("it was just there");
+        pad.link(&sink.static_pad("sink").expect("a sink has one"))
+            .expect("a sink takes anything");
+        receiver.wait_buffers("video_0", 10);
+        // As applications do when the bus tells that the latency has changed.
+        receiver.pipeline.recalculate_latency().expect("it is playing");
+        shown.0.lock().unwrap().clear();
+        shown
+    }
+
+    /// How much later pictures are here than they were `there`, in the middle of so many.
+    pub(crate) fn behind(&self, there: &Self, pictures: usize) -> Duration {
+        self.offset(there, pictures, |here, there| {
+            here.saturating_duration_since(there)
+        })
+    }
+
+    /// How far from each other pictures are here and `there`, in the middle of so many.
+    pub(crate) fn skew(&self, there: &Self, pictures: usize) -> Duration {
+        self.offset(there, pictures, |here, there| {
+            match here.checked_duration_since(there) {
+                Some(later) => later,
+                None => there.duration_since(here),
+            }
+        })
+    }
+
+    fn offset(
+        &self,
+        there: &Self,
+        pictures: usize,
+        offset: impl Fn(Instant, Instant) -> Duration,
+    ) -> Duration {
+        let mut found = Vec::new();
+        wait_until("both have enough pictures", || {
+            let (here, there) = (self.0.lock().unwrap(), there.0.lock().unwrap());
+            let both = here
+                .iter()
+                .filter_map(|(picture, at)| Some(offset(*at, *there.get(picture)?)));
+            found = both.collect();
+            found.len() >= pictures
+        });
+        found.sort();
+        found[found.len() / 2]
+    }
+
+    fn note(&self, packet: &gst::BufferRef) {
+        let packet = gst_rtp::RTPBuffer::from_buffer_readable(packet).expect("an RTP packet");
+        self.0
+            .lock()
+            .unwrap()
+            .entry(packet.timestamp())
+            .or_insert_with(Instant::now);
+    }
+}
