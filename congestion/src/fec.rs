@@ -5,9 +5,9 @@
 //! and RFC 2198) costs all the time. So it is used only where loss is seen and the round trip is too long for the
 //! receiver's jitter buffer to wait for. Its share comes out of the estimate ([`crate::allocate`]).
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
+use crate::path::PathRoundTrip;
 use crate::units::Timestamp;
 
 /// Decides the FEC percentage of a session from its loss and round trip.
@@ -18,7 +18,7 @@ pub struct FecPolicy {
     wanted_since: Option<Timestamp>,
     unwanted_since: Option<Timestamp>,
     changed: Timestamp,
-    round_trips: VecDeque<(Timestamp, Duration)>,
+    path: PathRoundTrip,
 }
 
 impl FecPolicy {
@@ -30,7 +30,7 @@ impl FecPolicy {
             wanted_since: None,
             unwanted_since: None,
             changed: Timestamp::ZERO,
-            round_trips: VecDeque::new(),
+            path: PathRoundTrip::new(),
         }
     }
 
@@ -45,7 +45,7 @@ impl FecPolicy {
         } else {
             (LOSS_ON, RTT_ON)
         };
-        let path = self.path(now, rtt);
+        let path = self.path.update(now, rtt);
         let pays = loss_ratio >= least_loss && path.is_some_and(|rtt| rtt >= least_rtt);
         let held = |since: &mut Option<Timestamp>, time| now - *since.get_or_insert(now) >= time;
         if pays {
@@ -65,17 +65,6 @@ impl FecPolicy {
     /// The percentage decided last.
     pub const fn percentage(&self) -> u32 {
         self.percentage
-    }
-
-    /// The round trip of the path without its queue: the least of [`PATH`]. A queue that overflows loses packets too, and
-    /// redundancy is the last thing it needs.
-    fn path(&mut self, now: Timestamp, rtt: Option<Duration>) -> Option<Duration> {
-        self.round_trips.extend(rtt.map(|rtt| (now, rtt)));
-        let is_old = |(at, _): &(Timestamp, Duration)| now - *at > PATH;
-        while self.round_trips.len() > MOST_ROUND_TRIPS || self.round_trips.front().is_some_and(is_old) {
-            self.round_trips.pop_front();
-        }
-        self.round_trips.iter().map(|(_, rtt)| *rtt).min()
     }
 
     /// Protection follows loss up at once, and down a step each [`STEP_TIME`].
@@ -104,11 +93,6 @@ const LOSS_OFF: f64 = 0.005;
 const RTT_ON: Duration = Duration::from_millis(150);
 /// Round trip below which it is given up.
 const RTT_OFF: Duration = Duration::from_millis(120);
-
-/// How long a round trip is remembered: queues come and go within it (RFC 8867, section 5.1, in simulation).
-const PATH: Duration = Duration::from_secs(10);
-/// Bounds memory, whoever calls how often.
-const MOST_ROUND_TRIPS: usize = 256;
 
 /// How long the wish must last: one burst of loss is over before FEC could help.
 /// What is measured is smoothed over a second already.

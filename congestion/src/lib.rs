@@ -25,7 +25,8 @@
 //! ```
 //!
 //! Around the estimate: [`pacer`] decides what leaves when, [`allocate`] splits the estimate over encoders,
-//! [`fec`] decides whether redundancy pays, [`mitigate`] lowers resolution and frame rate where the rate is too low.
+//! [`fec`] decides whether redundancy pays, [`playout`] how long pictures are held so that repairs are in time,
+//! [`mitigate`] lowers resolution and frame rate where the rate is too low.
 
 pub mod allocate;
 pub mod fec;
@@ -35,6 +36,8 @@ pub mod history;
 pub mod homegrown;
 pub mod mitigate;
 pub mod pacer;
+pub mod path;
+pub mod playout;
 pub mod units;
 
 use std::fmt;

@@ -15,6 +15,7 @@ use congestion::{Controller, Limits, PacketReport, ProbeId, ReceiverReport, Sent
 
 use super::meter::Meter;
 use super::packet::{self, Header};
+use super::playout::Playout;
 use super::repairs::{Repairs, original_sequence};
 use super::snapshot::Snapshot;
 use super::streams::{Repair, Streams};
@@ -43,6 +44,8 @@ pub(super) struct Engine {
     next_sequence: BTreeMap<u32, u16>,
     /// What left lately, to know what is worth sending again.
     repairs: Repairs,
+    /// How long the receiver is to hold pictures.
+    playout: Playout,
     everything: Meter,
     retransmissions: Meter,
     audio: Meter,
@@ -75,6 +78,7 @@ impl Engine {
             template: None,
             next_sequence: BTreeMap::new(),
             repairs: Repairs::default(),
+            playout: Playout::default(),
             everything: Meter::default(),
             retransmissions: Meter::default(),
             audio: Meter::default(),
@@ -132,6 +136,7 @@ impl Engine {
         self.has_feedback = true;
         let feedback = self.history.join(reports);
         self.repairs.on_feedback(now, &feedback);
+        self.playout.on_feedback(now, &feedback);
         self.controller.on_feedback(now, &feedback);
         self.apply(now);
     }
@@ -146,6 +151,13 @@ impl Engine {
     pub(super) fn on_remb(&mut self, now: Timestamp, maximum: Bitrate) {
         self.controller.on_remb(now, maximum);
         self.apply(now);
+    }
+
+    /// From now on pictures are to be held for so long, if the receiver knows how.
+    pub(super) fn ask_playout_delay(&mut self, now: Timestamp, delay: Duration) {
+        if self.streams.playout_delay_id.is_some() {
+            self.playout.ask(now, delay);
+        }
     }
 
     pub(super) fn set_limits(&mut self, now: Timestamp, limits: Limits) {
@@ -177,6 +189,7 @@ impl Engine {
             audio: self.audio.rate(now),
             has_feedback: self.has_feedback,
             has_fec: self.streams.has_fec,
+            is_telling: self.playout.is_telling(now),
         }
     }
 
@@ -227,26 +240,61 @@ impl Engine {
             header,
         } = packet;
         self.sent = Some(now);
+        if let Some(header) = header.filter(|_| class == Class::Retransmission) {
+            self.renumber(&mut buffer, &header);
+        } else if let Some(header) = header {
+            self.remember_header(&buffer, &header);
+        }
+        let told = header
+            .filter(|_| class == Class::Video)
+            .and_then(|header| self.tell_playout_delay(now, &buffer, &header));
+        let is_telling = told.is_some();
+        let buffer = told.unwrap_or(buffer);
         let size = wire_size(buffer.size());
+        self.count(now, class, size);
+        if let Some(header) = header.filter(|header| header.has_twcc) {
+            let position = self.account(now, size, probe);
+            if class == Class::Video {
+                self.repairs.left(now, header.ssrc, header.sequence, position);
+            }
+            if is_telling {
+                self.playout.left(header.ssrc, position);
+            }
+        }
+        buffer
+    }
+
+    fn count(&mut self, now: Timestamp, class: Class, size: DataSize) {
         self.everything.add(now, size);
         match class {
             Class::Audio => self.audio.add(now, size),
             Class::Retransmission => self.retransmissions.add(now, size),
             Class::Video => {}
         }
-        let Some(header) = header else { return buffer };
-        if class == Class::Retransmission {
-            self.renumber(&mut buffer, &header);
-        } else {
-            self.remember_header(&buffer, &header);
-        }
-        if header.has_twcc {
-            let position = self.account(now, size, probe);
-            if class == Class::Video {
-                self.repairs.left(now, header.ssrc, header.sequence, position);
-            }
-        }
-        buffer
+    }
+
+    /// The packet with word of how long to hold pictures, if it is one to carry that.
+    fn tell_playout_delay(
+        &mut self,
+        now: Timestamp,
+        buffer: &gst::BufferRef,
+        header: &Header,
+    ) -> Option<gst::Buffer> {
+        let id = self.streams.playout_delay_id.filter(|_| header.has_twcc)?;
+        let value = self.playout.next(now, header.ssrc, header.is_marked)?;
+        let bytes = packet::with_extension(&buffer.map_readable().ok()?[..header.length], id, value)?;
+        let mut longer = buffer
+            .copy_region(
+                gst::BufferCopyFlags::MEMORY | gst::BufferCopyFlags::META,
+                header.length..,
+            )
+            .ok()?;
+        let writable = longer.make_mut();
+        writable.prepend_memory(gst::Memory::from_mut_slice(bytes));
+        writable.set_flags(buffer.flags());
+        writable.set_pts(buffer.pts());
+        writable.set_dts(buffer.dts());
+        Some(longer)
     }
 
     /// The history counts just what the RTP session counts: packets with room for a transport-wide number. Gives the
@@ -371,6 +419,28 @@ mod tests {
             }
         }
         sent
+    }
+
+    #[test]
+    fn a_receiver_is_told_how_long_to_hold_pictures_and_the_payload_stays() {
+        let mut engine = engine();
+        engine.streams.playout_delay_id = Some(2);
+        engine.ask_playout_delay(at(0), Duration::from_millis(150));
+        let bytes = packet(0x80 | 96, 1000, 7, 1000);
+        let payload = bytes[20..].to_vec();
+        let sent = |engine: &mut Engine, ms: u64| {
+            let buffer = gst::Buffer::from_mut_slice(bytes.clone());
+            engine.push(at(ms), buffer).expect("nothing is stale");
+            let Next::Send(buffer) = engine.poll(at(ms)) else {
+                panic!("it waits")
+            };
+            buffer.map_readable().expect("it is readable").to_vec()
+        };
+        assert_eq!(sent(&mut engine, 10), bytes, "protected packets pass first");
+        let told = sent(&mut engine, 400);
+        assert_eq!(told[16..24], [0x51, 0, 0, 0x22, 0x00, 0xff, 0xff, 0]);
+        assert_eq!(told[24..], payload);
+        assert!(engine.snapshot(at(400)).is_telling);
     }
 
     #[test]

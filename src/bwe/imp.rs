@@ -10,7 +10,7 @@
 #![allow(unreachable_pub, reason = "the derive makes a property's accessors public")]
 
 use std::sync::{Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use congestion::units::{Bitrate, DataSize, Timestamp};
 use congestion::{Limits, PacketReport, ReceiverReport};
@@ -86,6 +86,13 @@ impl BandwidthEstimator {
                 imp = self,
                 "the receiver gives no transport-wide feedback: using receiver reports"
             );
+        }
+    }
+
+    pub(super) fn ask_playout_delay(&self, delay: Duration) {
+        let now = self.now();
+        if let Some(engine) = &mut self.state().engine {
+            engine.ask_playout_delay(now, delay);
         }
     }
 

@@ -7,7 +7,7 @@
 //!
 //! `engine` decides with the `congestion` crate and counts with `meter`s, `snapshot` is what it shows, `streams` knows what
 //! a description says of payload types, `packet` reads and writes RTP headers, `repairs` knows which retransmissions are
-//! needed, `feedback` translates what the session reports, `flow` lets packets pass, `imp` is the GObject shell over
+//! needed, `playout` tells how long to hold pictures, `feedback` translates what the session reports, `flow` lets packets pass, `imp` is the GObject shell over
 //! `settings` and `state`. Media arrives on its streaming thread and leaves on the source pad's task; reports come on the
 //! session's RTCP thread. The one lock is never held while anything is pushed or notified.
 
@@ -17,6 +17,7 @@ mod flow;
 mod imp;
 mod meter;
 mod packet;
+mod playout;
 mod repairs;
 mod settings;
 mod snapshot;
@@ -24,6 +25,8 @@ mod state;
 mod streams;
 #[cfg(test)]
 mod tests;
+
+use std::time::Duration;
 
 use congestion::units::Bitrate;
 use congestion::{Algorithm, Limits, ReceiverReport};
@@ -60,6 +63,11 @@ impl BandwidthEstimator {
     /// Says what the payload types and SSRCs of the session are, once they are negotiated.
     pub(crate) fn set_streams(&self, streams: Streams) {
         self.imp().set_streams(streams);
+    }
+
+    /// Has the receiver hold pictures for so long, if it knows how.
+    pub(crate) fn ask_playout_delay(&self, delay: Duration) {
+        self.imp().ask_playout_delay(delay);
     }
 
     /// A receiver report: all there is where the receiver sends no transport-wide feedback.

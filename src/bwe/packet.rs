@@ -13,6 +13,8 @@ pub(super) struct Header {
     pub(super) payload_type: u8,
     pub(super) ssrc: u32,
     pub(super) sequence: u16,
+    /// Whether it ends a picture.
+    pub(super) is_marked: bool,
     /// Length with contributing sources and extension.
     pub(super) length: usize,
     /// Whether it has room for a transport-wide sequence number, which the RTP session fills in and counts.
@@ -37,6 +39,7 @@ impl Header {
         };
         Some(Self {
             payload_type: fixed[1] & 0x7f,
+            is_marked: fixed[1] & MARKER_BIT != 0,
             ssrc: u32::from_be_bytes([fixed[8], fixed[9], fixed[10], fixed[11]]),
             sequence: u16::from_be_bytes([fixed[2], fixed[3]]),
             length: after_sources + extension.as_ref().map_or(0, |extension| 4 + extension.data.len()),
@@ -45,6 +48,25 @@ impl Header {
                 .is_some_and(|(id, extension)| extension.contains(id)),
         })
     }
+}
+
+/// A header with one more extension element; `None` for one without elements of the one-byte form.
+pub(super) fn with_extension<const N: usize>(header: &[u8], id: u8, value: [u8; N]) -> Option<Vec<u8>> {
+    let start = FIXED_LENGTH + usize::from(header.first()? & 0x0f) * 4;
+    let extension = Extension::parse(header.get(start..)?)?;
+    let is_short = (1..=LAST_SHORT_ID).contains(&id) && (1..=MOST_SHORT).contains(&N);
+    if extension.profile != ONE_BYTE || header[0] & EXTENSION_BIT == 0 || !is_short {
+        return None;
+    }
+    let data_start = start + 4;
+    let used = extension.elements().last().map_or(0, |(_, end)| end);
+    let mut bytes = header.get(..data_start + used)?.to_vec();
+    bytes.push(id << 4 | (N - 1) as u8);
+    bytes.extend(value);
+    bytes.resize(data_start + (bytes.len() - data_start).next_multiple_of(4), 0);
+    let words = u16::try_from((bytes.len() - data_start) / 4).ok()?;
+    bytes[start + 2..data_start].copy_from_slice(&words.to_be_bytes());
+    Some(bytes)
 }
 
 /// Gives a packet another sequence number.
@@ -87,24 +109,30 @@ impl<'a> Extension<'a> {
         })
     }
 
-    /// Whether there is an element with this id, in either form (RFC 8285, sections 4.2 and 4.3).
+    /// Whether there is an element with this id.
     fn contains(&self, id: u8) -> bool {
-        let mut rest = self.data;
-        while let [first, tail @ ..] = rest {
-            let (found, header, length) = match self.profile {
-                _ if *first == 0 => (0, 1, 0),
-                ONE_BYTE => (first >> 4, 1, usize::from(first & 0x0f) + 1),
-                profile if profile & 0xfff0 == TWO_BYTE => {
-                    (*first, 2, tail.first().copied().unwrap_or(0).into())
-                }
-                _ => return false,
+        self.elements().any(|(found, _)| found == id)
+    }
+
+    /// Each element's id and where it ends, in either form (RFC 8285, sections 4.2 and 4.3).
+    fn elements(&self) -> impl Iterator<Item = (u8, usize)> {
+        let mut next = 0;
+        std::iter::from_fn(move || {
+            let padding = self
+                .data
+                .get(next..)?
+                .iter()
+                .take_while(|byte| **byte == 0)
+                .count();
+            let start = next + padding;
+            let (id, header, length) = match *self.data.get(start..)? {
+                [first, ..] if self.profile == ONE_BYTE => (first >> 4, 1, usize::from(first & 0x0f) + 1),
+                [id, length, ..] if self.profile & 0xfff0 == TWO_BYTE => (id, 2, length.into()),
+                _ => return None,
             };
-            if found == id {
-                return true;
-            }
-            rest = rest.get(header + length..).unwrap_or_default();
-        }
-        false
+            next = start + header + length;
+            (next <= self.data.len()).then_some((id, next))
+        })
     }
 }
 
@@ -113,10 +141,14 @@ const FIXED_LENGTH: usize = 12;
 const VERSION: u8 = 2;
 const PADDING_BIT: u8 = 0x20;
 const EXTENSION_BIT: u8 = 0x10;
+const MARKER_BIT: u8 = 0x80;
 /// Profiles of the two forms of header extensions (RFC 8285, sections 4.2 and 4.3); the low four bits of the second one
 /// are the application's.
 const ONE_BYTE: u16 = 0xbede;
 const TWO_BYTE: u16 = 0x1000;
+/// Ids and lengths of elements of the one-byte form; 15 is reserved.
+const LAST_SHORT_ID: u8 = 14;
+const MOST_SHORT: usize = 16;
 
 #[cfg(test)]
 pub(super) mod tests {
@@ -140,6 +172,7 @@ pub(super) mod tests {
             payload_type: 96,
             ssrc: 7,
             sequence: 300,
+            is_marked: true,
             length: 20,
             has_twcc: true,
         };
@@ -170,8 +203,37 @@ pub(super) mod tests {
         proptest::proptest!(|(bytes: Vec<u8>, id: u8)| {
             if let Some(header) = Header::parse(&bytes, Some(id)) {
                 proptest::prop_assert!(header.length <= bytes.len());
+                if let Some(longer) = with_extension(&bytes[..header.length], id, [1, 2, 3]) {
+                    proptest::prop_assert_eq!(Header::parse(&longer, Some(id)).map(|it| it.length), Some(longer.len()));
+                }
             }
         });
+    }
+
+    #[test]
+    fn an_element_is_added_behind_the_others() {
+        let bytes = packet(96, 7, 300, 0);
+        let longer = with_extension(&bytes, 2, [1, 2, 3]).unwrap();
+        // The value of the first one ends in a zero.
+        assert_eq!(longer[12..], [0xbe, 0xde, 0, 2, 0x51, 0, 0, 0x22, 1, 2, 3, 0]);
+        let header = Header::parse(&longer, Some(2)).unwrap();
+        assert_eq!((header.length, header.has_twcc), (longer.len(), true));
+        let twice = with_extension(&longer, 3, [9]).unwrap();
+        assert_eq!(twice[14..], [0, 3, 0x51, 0, 0, 0x22, 1, 2, 3, 0x30, 9, 0, 0, 0]);
+    }
+
+    #[test]
+    fn no_element_is_added_where_none_fits() {
+        let bytes = packet(96, 7, 300, 0);
+        assert_eq!(with_extension(&bytes, 0, [1]), None);
+        assert_eq!(with_extension(&bytes, 15, [1]), None);
+        assert_eq!(with_extension(&bytes, 1, [0; 17]), None);
+        let mut plain = bytes.clone();
+        plain[0] &= !EXTENSION_BIT;
+        assert_eq!(with_extension(&plain, 1, [1]), None);
+        let mut two_byte = bytes;
+        two_byte.splice(12.., [0x10, 0, 0, 1, 3, 1, 0xff, 0]);
+        assert_eq!(with_extension(&two_byte, 1, [1]), None);
     }
 
     #[test]
@@ -192,6 +254,7 @@ pub(super) mod tests {
             payload_type: 97,
             ssrc: 9,
             sequence: 12,
+            is_marked: false,
             length: 20,
             has_twcc: true,
         };

@@ -23,6 +23,8 @@ pub(crate) struct Snapshot {
     pub(crate) has_feedback: bool,
     /// Whether redundancy was agreed on.
     pub(crate) has_fec: bool,
+    /// Whether packets are changed, so that redundancy would spoil what it recovers.
+    pub(crate) is_telling: bool,
 }
 
 impl fmt::Display for Snapshot {

@@ -20,6 +20,8 @@ pub(crate) struct Streams {
     repairs: BTreeMap<u32, Repair>,
     /// Id of the header extension that carries transport-wide sequence numbers.
     pub(super) twcc_id: Option<u8>,
+    /// Id of the header extension that says how long to hold pictures, where both ends know it.
+    pub(super) playout_delay_id: Option<u8>,
     /// Whether both ends know ULPFEC.
     pub(super) has_fec: bool,
 }
@@ -45,6 +47,7 @@ impl Streams {
     pub(crate) fn negotiated(local: &gst_sdp::SDPMessageRef, remote: &gst_sdp::SDPMessageRef) -> Self {
         Self {
             has_fec: has_fec(local) && has_fec(remote),
+            playout_delay_id: playout_delay_id(local).filter(|id| playout_delay_id(remote) == Some(*id)),
             ..Self::from_description(local)
         }
     }
@@ -100,6 +103,11 @@ impl Streams {
 fn attributes<'a>(media: &'a gst_sdp::SDPMediaRef, key: &'a str) -> impl Iterator<Item = &'a str> {
     let of_key = media.attributes().filter(move |attribute| attribute.key() == key);
     of_key.filter_map(|attribute| attribute.value())
+}
+
+fn playout_delay_id(sdp: &gst_sdp::SDPMessageRef) -> Option<u8> {
+    sdp.medias()
+        .find_map(|media| extmap::id_of(media, extmap::PLAYOUT_DELAY_URI))
 }
 
 fn has_fec(sdp: &gst_sdp::SDPMessageRef) -> bool {
@@ -161,6 +169,22 @@ mod tests {
         assert!(Streams::negotiated(&with, &with).has_fec);
         assert!(!Streams::negotiated(&with, &without).has_fec);
         assert!(!Streams::negotiated(&without, &with).has_fec);
+    }
+
+    #[test]
+    fn holding_pictures_needs_both_ends_and_one_id() {
+        gst::init().expect("GStreamer initialises");
+        let description = |id: u8| {
+            let text = format!(
+                "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\nm=video 9 RTP 96\r\na=extmap:{id} {}\r\n",
+                extmap::PLAYOUT_DELAY_URI
+            );
+            gst_sdp::SDPMessage::parse_buffer(text.as_bytes()).expect("it is valid")
+        };
+        let id =
+            |local, remote| Streams::negotiated(&description(local), &description(remote)).playout_delay_id;
+        assert_eq!(id(2, 2), Some(2));
+        assert_eq!(id(2, 3), None);
     }
 
     #[test]

@@ -9,6 +9,9 @@ use super::media::values;
 /// Transport-wide sequence numbers (draft-holmer-rmcat-transport-wide-cc-extensions-01).
 pub(crate) const TWCC_URI: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 
+/// How long a receiver is asked to hold pictures (libwebrtc, docs/native-code/rtp-hdrext/playout-delay).
+pub(crate) const PLAYOUT_DELAY_URI: &str = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay";
+
 /// The id `uri` has in this media section.
 ///
 /// Ids outside of 1 to 255 (RFC 8285, section 5) and a direction suffix such as `3/recvonly` are handled.

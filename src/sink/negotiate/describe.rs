@@ -35,6 +35,9 @@ pub(in crate::sink) fn offered(found: &gst::CapsRef, proposal: Proposal, common:
         if let Some(id) = common.twcc_id {
             structure.set("rtcp-fb-transport-cc", true);
             structure.set(extmap::caps_field(id), extmap::TWCC_URI);
+            if proposal.codec.media() == MediaKind::Video {
+                structure.set(extmap::caps_field(id + 1), extmap::PLAYOUT_DELAY_URI);
+            }
         }
         if let Some(clock) = &common.clock {
             structure.set("a-ts-refclk", clock.reference());

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use congestion::allocate::Budget;
 use congestion::fec::FecPolicy;
+use congestion::playout::PlayoutPolicy;
 use congestion::units::{Bitrate, DataSize, Timestamp};
 use congestion::{Algorithm, Estimate, Limits, ReceiverReport};
 use gst::prelude::*;
@@ -26,8 +27,10 @@ use crate::stats::ConnectionStats;
 /// The controller of one consumer.
 pub(in crate::sink) struct Control {
     estimator: BandwidthEstimator,
-    /// Zero of the times that the choice of redundancy is given.
+    /// Zero of the times that the policies are given.
     origin: Instant,
+    /// The most that one encoder is asked for, in bit/s.
+    max_bitrate: u32,
     /// Plain data; nothing is called with it held.
     state: Mutex<State>,
 }
@@ -35,6 +38,10 @@ pub(in crate::sink) struct Control {
 struct State {
     /// How much redundancy is worth its bits.
     fec: FecPolicy,
+    /// How much there is, in percent.
+    redundancy: u32,
+    /// For how long pictures are worth holding.
+    playout: PlayoutPolicy,
     /// For how many encoders the estimator's limits are.
     encoders: u32,
     /// What was last spread, and when.
@@ -59,12 +66,15 @@ impl Control {
         });
         let state = State {
             fec: FecPolicy::new(settings.do_fec),
+            redundancy: 0,
+            playout: PlayoutPolicy::new(MOST_PLAYOUT_DELAY),
             encoders: 1,
             applied: None,
         };
         let control = Self {
             estimator,
             origin: Instant::now(),
+            max_bitrate: settings.max_bitrate,
             state: Mutex::new(state),
         };
         session.view().control_of_rate = Some(Arc::new(control));
@@ -108,6 +118,7 @@ impl Control {
         if std::mem::replace(&mut self.state().encoders, encoders) != encoders {
             self.estimator.set_limits(limits(session.settings(), encoders));
         }
+        self.hold(&self.estimator.snapshot());
         let snapshot = self.estimator.snapshot();
         self.protect(session, &snapshot);
         let media = self.media(&snapshot);
@@ -116,17 +127,18 @@ impl Control {
         }
     }
 
-    /// Adds as much redundancy as pays, if any was agreed on.
+    /// Adds as much redundancy as pays, if any was agreed on, and none where it would do harm.
     fn protect(&self, session: &Session, snapshot: &Snapshot) {
         if !snapshot.has_fec {
             return;
         }
-        let now = Timestamp::ZERO + self.origin.elapsed();
+        let now = self.now();
         let (before, percentage) = {
-            let policy = &mut self.state().fec;
-            let before = policy.percentage();
+            let mut state = self.state();
             let Estimate { loss_ratio, rtt, .. } = snapshot.estimate;
-            (before, policy.update(now, loss_ratio, rtt))
+            let worth = state.fec.update(now, loss_ratio, rtt);
+            let percentage = if snapshot.is_telling { 0 } else { worth };
+            (std::mem::replace(&mut state.redundancy, percentage), percentage)
         };
         // Streams come and go: one that came later is protected as well.
         if before != percentage || percentage > 0 {
@@ -136,17 +148,32 @@ impl Control {
         }
     }
 
-    /// What is left for pictures: everything else that goes over the same path is taken off first.
+    /// Has pictures held where repairs would come too late otherwise.
+    fn hold(&self, snapshot: &Snapshot) {
+        let Estimate {
+            own_loss_ratio, rtt, ..
+        } = snapshot.estimate;
+        let delay = self.state().playout.update(self.now(), own_loss_ratio, rtt);
+        self.estimator.ask_playout_delay(delay);
+    }
+
+    /// What is left for pictures, as far as encoders may use it: everything else that goes over the same path is taken
+    /// off first.
     fn media(&self, snapshot: &Snapshot) -> Bitrate {
         let budget = Budget {
             estimate: snapshot.estimate.target,
             fixed: snapshot.audio,
             retransmissions: snapshot.retransmissions,
-            fec_percentage: self.state().fec.percentage(),
+            fec_percentage: self.state().redundancy,
             header_ratio: congestion::allocate::header_ratio(PAYLOAD, HEADER),
             backlog: snapshot.backlog,
         };
-        budget.media()
+        budget.media().min(total(self.max_bitrate, self.state().encoders))
+    }
+
+    /// Now, as the policies count.
+    fn now(&self) -> Timestamp {
+        Timestamp::ZERO + self.origin.elapsed()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -231,19 +258,28 @@ const fn algorithm(control: WebRTCSinkCongestionControl) -> Option<Algorithm> {
     }
 }
 
-/// The settings are for one encoder, the estimate for all of a consumer's.
+/// The settings are for one encoder, the estimate for all of a consumer's. It may exceed what encoders are asked for: a
+/// link known to carry more gets their pictures without being paced, and has room for repairs.
 fn limits(settings: &Settings, encoders: u32) -> Limits {
-    let total = |bitrate: u32| Bitrate::from_bps(u64::from(bitrate) * u64::from(encoders));
+    let max = total(settings.max_bitrate, encoders);
     Limits::new(
-        total(settings.min_bitrate),
-        total(settings.max_bitrate),
-        total(settings.start_bitrate),
+        total(settings.min_bitrate, encoders),
+        max * HEADROOM,
+        total(settings.start_bitrate, encoders).min(max),
     )
+}
+
+fn total(bitrate: u32, encoders: u32) -> Bitrate {
+    Bitrate::from_bps(u64::from(bitrate) * u64::from(encoders))
 }
 
 /// Packet type and format of application layer feedback (RFC 4585, sections 6.1 and 6.4).
 const PAYLOAD_SPECIFIC_FEEDBACK: u32 = 206;
 const APPLICATION_LAYER_FEEDBACK: u32 = 15;
+/// Nobody is asked to watch from further behind: a conversation bears 400 ms in all (ITU-T G.114).
+const MOST_PLAYOUT_DELAY: Duration = Duration::from_millis(400);
+/// How far an estimate may exceed the encoders' maximum (libwebrtc probes for twice the allocated maximum as well).
+const HEADROOM: f64 = 2.0;
 /// Changes smaller than this are not worth an encoder's reconfiguration: one probe of the additive increase
 /// (draft-ietf-rmcat-gcc-02, section 5.5) a second is about as much.
 const WORTH_APPLYING: f64 = 0.02;
@@ -305,6 +341,8 @@ mod tests {
     fn small_changes_wait_and_large_ones_do_not() {
         let mut state = State {
             fec: FecPolicy::new(true),
+            redundancy: 0,
+            playout: PlayoutPolicy::new(MOST_PLAYOUT_DELAY),
             encoders: 1,
             applied: None,
         };

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MPL-2.0
+//! How long a receiver should hold pictures back, so that repairs of what the link loses are in time.
+//!
+//! A receiver that shows each picture as soon as it can freezes whenever a packet is lost, until a retransmission comes a
+//! round trip later. One that is a round trip behind shows an even picture instead. That is worth its delay only where
+//! the link itself loses packets, so elsewhere nothing is asked for.
+
+use std::time::Duration;
+
+use crate::path::PathRoundTrip;
+use crate::units::Timestamp;
+
+/// Decides the delay to ask of a session's receiver.
+#[derive(Clone, Debug)]
+pub struct PlayoutPolicy {
+    most: Duration,
+    delay: Duration,
+    path: PathRoundTrip,
+    /// When loss was last seen.
+    lossy: Option<Timestamp>,
+}
+
+impl PlayoutPolicy {
+    /// A policy that asks for `most` at most, and for nothing at first.
+    pub const fn new(most: Duration) -> Self {
+        Self {
+            most,
+            delay: Duration::ZERO,
+            path: PathRoundTrip::new(),
+            lossy: None,
+        }
+    }
+
+    /// Takes what the link loses by itself (0.0–1.0) and the round trip, and returns the delay to ask for: zero where
+    /// pictures should be shown as soon as they can.
+    pub fn update(&mut self, now: Timestamp, own_loss_ratio: f64, rtt: Option<Duration>) -> Duration {
+        let path = self.path.update(now, rtt);
+        if own_loss_ratio >= LEAST_LOSS {
+            self.lossy = Some(now);
+            let wanted = path.map_or(Duration::ZERO, |rtt| self.most.min(rtt + REPAIR));
+            // Each change is seen as a picture that runs slow or fast for a while: small ones are not worth it.
+            if wanted.abs_diff(self.delay) >= WORTHWHILE {
+                self.delay = wanted;
+            }
+        } else if self.lossy.is_none_or(|last| now - last >= OFF_AFTER) {
+            self.delay = Duration::ZERO;
+        }
+        self.delay
+    }
+}
+
+/// Loss from which pictures are held: at 1 % and 2 Mbit/s a packet is lost twice a second.
+const LEAST_LOSS: f64 = 0.01;
+/// What a repair takes beyond the round trip: noticing the gap (a picture later, 33 ms), the sender's pacing, and being
+/// asked for again once (libwebrtc's NACK module runs every 20 ms).
+const REPAIR: Duration = Duration::from_millis(100);
+/// How long pictures stay held after the last reason: loss comes and goes, and each change costs a receiver some
+/// seconds of a picture that runs slow or fast.
+const OFF_AFTER: Duration = Duration::from_secs(30);
+/// The least change that is worth a receiver's adjustment.
+const WORTHWHILE: Duration = Duration::from_millis(40);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+    const RTT: Option<Duration> = Some(Duration::from_millis(240));
+
+    fn at(ms: u64) -> Timestamp {
+        Timestamp::from_millis(ms)
+    }
+
+    fn policy() -> PlayoutPolicy {
+        PlayoutPolicy::new(400 * MS)
+    }
+
+    #[test]
+    fn a_link_that_loses_nothing_holds_nothing() {
+        assert_eq!(policy().update(at(0), 0.005, RTT), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_lossy_one_is_given_the_time_of_a_repair() {
+        assert_eq!(policy().update(at(0), 0.05, RTT), 340 * MS);
+        assert_eq!(policy().update(at(0), 0.05, Some(50 * MS)), 150 * MS);
+        assert_eq!(
+            policy().update(at(0), 0.05, None),
+            Duration::ZERO,
+            "not known yet"
+        );
+    }
+
+    #[test]
+    fn nobody_waits_longer_than_the_most() {
+        assert_eq!(policy().update(at(0), 0.5, Some(2000 * MS)), 400 * MS);
+        assert_eq!(
+            PlayoutPolicy::new(Duration::ZERO).update(at(0), 0.5, RTT),
+            Duration::ZERO
+        );
+    }
+
+    #[test]
+    fn small_changes_of_the_round_trip_change_nothing() {
+        let mut policy = policy();
+        assert_eq!(policy.update(at(0), 0.05, RTT), 340 * MS);
+        assert_eq!(policy.update(at(11_000), 0.05, Some(260 * MS)), 340 * MS);
+        assert_eq!(policy.update(at(22_000), 0.05, Some(100 * MS)), 200 * MS);
+    }
+
+    #[test]
+    fn pictures_stay_held_through_a_pause_in_loss() {
+        let mut policy = policy();
+        assert_eq!(policy.update(at(0), 0.05, RTT), 340 * MS);
+        assert_eq!(policy.update(at(29_000), 0.0, RTT), 340 * MS);
+        assert_eq!(policy.update(at(30_000), 0.0, RTT), Duration::ZERO);
+    }
+}
