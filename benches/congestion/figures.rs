@@ -28,6 +28,8 @@ pub(crate) struct Figures {
     /// The highest ratio of what entered the link in a second to the mean estimate of it.
     over_estimate: f64,
     seen: Option<Seen>,
+    /// When the picture was found to have been frozen.
+    froze: Vec<Duration>,
     length: Duration,
 }
 
@@ -48,6 +50,7 @@ impl Figures {
                 .collect(),
             over_estimate: over_estimate(passed, &run.samples),
             seen: run.seen,
+            froze: froze(&run.samples),
             length: case.length,
         }
     }
@@ -82,9 +85,20 @@ impl fmt::Display for Figures {
                 "; {seen}, {:.2} % of the time",
                 seen.frozen.as_secs_f64() / self.length.as_secs_f64() * 100.0
             )?;
+            let at: Vec<_> = self
+                .froze
+                .iter()
+                .map(|at| format!("{:.0}", at.as_secs_f64()))
+                .collect();
+            write!(f, " (at {} s)", at.join(", "))?;
         }
         Ok(())
     }
+}
+
+fn froze(samples: &[Sample]) -> Vec<Duration> {
+    let pairs = samples.windows(2).filter(|pair| pair[0].frozen < pair[1].frozen);
+    pairs.map(|pair| pair[1].at).collect()
 }
 
 /// Beginnings and ends of the times of one capacity.

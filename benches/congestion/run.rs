@@ -45,6 +45,8 @@ pub(crate) struct Run {
 pub(crate) struct Sample {
     pub(crate) at: Duration,
     pub(crate) estimate: u64,
+    /// How long Chromium's picture has been frozen in all.
+    pub(crate) frozen: Duration,
 }
 
 /// Runs a case in real time.
@@ -69,7 +71,8 @@ pub(crate) fn run(case: &Case) -> Result<Run> {
     while began.elapsed() < case.length {
         let next = INTERVAL * (samples.len() as u32 + 1);
         std::thread::sleep(next.saturating_sub(began.elapsed()));
-        samples.push(sample(&producer, began.elapsed()));
+        let frozen = watched.seen().map(|seen| seen.frozen).unwrap_or_default();
+        samples.push(sample(&producer, began.elapsed(), frozen));
     }
     let passed = link.passed(Side::Left);
     let seen = watched
@@ -134,7 +137,7 @@ impl Watched {
     }
 }
 
-fn sample(producer: &Producer, at: Duration) -> Sample {
+fn sample(producer: &Producer, at: Duration, frozen: Duration) -> Sample {
     let estimate = || {
         let stats = producer.sink.property::<gst::Structure>("stats");
         let session = stats.iter().next()?.1.get::<gst::Structure>().ok()?;
@@ -145,5 +148,6 @@ fn sample(producer: &Producer, at: Duration) -> Sample {
         at,
         // There is none without congestion control.
         estimate: estimate().unwrap_or_default(),
+        frozen,
     }
 }

@@ -33,7 +33,6 @@ pub(crate) struct Seen {
     pub(crate) frozen: Duration,
     pub(crate) lost: i64,
     pub(crate) repaired: u64,
-    pub(crate) redundant: u64,
     pub(crate) key_frames: u64,
 }
 
@@ -46,7 +45,6 @@ impl Seen {
             frozen: Duration::from_secs_f64(report["totalFreezesDuration"].as_f64().unwrap_or_default()),
             lost: report["packetsLost"].as_i64().unwrap_or_default(),
             repaired: count("retransmittedPacketsReceived"),
-            redundant: count("fecPacketsReceived"),
             key_frames: count("keyFramesDecoded"),
         }
     }
@@ -59,7 +57,6 @@ impl Seen {
             frozen: self.frozen.saturating_sub(before.frozen),
             lost: self.lost - before.lost,
             repaired: self.repaired - before.repaired,
-            redundant: self.redundant - before.redundant,
             key_frames: self.key_frames - before.key_frames,
         }
     }
@@ -72,14 +69,12 @@ impl fmt::Display for Seen {
             freezes,
             lost,
             repaired,
-            redundant,
             key_frames,
             ..
         } = self;
         write!(
             f,
-            "{frames} pictures ({key_frames} key), {lost} packets lost at first, {repaired} sent again, \
-             {redundant} of FEC, "
+            "{frames} pictures ({key_frames} key), {lost} packets lost at first, {repaired} sent again, "
         )?;
         write!(
             f,
