@@ -31,6 +31,11 @@ impl PlayoutPolicy {
         }
     }
 
+    /// The delay decided last.
+    pub const fn delay(&self) -> Duration {
+        self.delay
+    }
+
     /// Takes what the link loses by itself (0.0–1.0) and the round trip, and returns the delay to ask for: zero where
     /// pictures should be shown as soon as they can.
     pub fn update(&mut self, now: Timestamp, own_loss_ratio: f64, rtt: Option<Duration>) -> Duration {

@@ -114,6 +114,10 @@ pub struct BaseWebRTCSink {
     #[property(name = "session-timeout", type = u32, get, set, member = session_timeout, mutable_ready,
         default = Settings::SESSION_TIMEOUT_SECONDS, nick = "Session timeout", blurb = "Seconds a consumer has to get \
         connected before its session is ended; 0 for no limit. Read when a consumer connects")]
+    #[property(name = "max-playout-delay", type = u32, get, set, member = max_playout_delay, mutable_ready,
+        default = Settings::MAX_PLAYOUT_DELAY_MS, nick = "Maximum playout delay", blurb = "Longest time, in ms, that a \
+        consumer whose link loses packets is asked to hold pictures back, so that repairs arrive before they are shown; \
+        0 never asks. Read when a consumer connects")]
     /// What the user chose; whoever begins something takes a copy.
     settings: Mutex<Settings>,
     /// What changes while the element runs; see `state`.

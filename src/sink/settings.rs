@@ -53,6 +53,8 @@ pub(crate) struct Settings {
     pub(crate) max_encoders: u32,
     /// In seconds; 0 is no limit.
     pub(crate) session_timeout: u32,
+    /// In milliseconds.
+    pub(crate) max_playout_delay: u32,
     /// Whether signalling can carry an ICE restart of ours. No property: it follows from the protocol.
     pub(crate) may_restart_ice: bool,
 }
@@ -73,6 +75,9 @@ impl Settings {
     pub(crate) const MAX_ENCODERS: u32 = 3;
     /// A peer behind a slow TURN server needs two or three seconds; ten leave room for a person's first packet loss.
     pub(crate) const SESSION_TIMEOUT_SECONDS: u32 = 10;
+
+    /// A conversation bears 400 ms in all (ITU-T G.114).
+    pub(crate) const MAX_PLAYOUT_DELAY_MS: u32 = 400;
 
     /// How long a session may take to get connected; nothing when it may take for ever.
     pub(crate) fn session_timeout(&self) -> Option<Duration> {
@@ -123,6 +128,7 @@ impl Default for Settings {
             rtx_percentage: Self::RTX_PERCENTAGE,
             max_encoders: Self::MAX_ENCODERS,
             session_timeout: Self::SESSION_TIMEOUT_SECONDS,
+            max_playout_delay: Self::MAX_PLAYOUT_DELAY_MS,
             may_restart_ice: true,
         }
     }

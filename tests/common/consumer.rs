@@ -367,11 +367,14 @@ fn insist(transceiver: &gst_webrtc::WebRTCRTPTransceiver, options: Options) {
         .field("rtcp-fb-nack-pli", true)
         .field("rtcp-fb-transport-cc", true)
         .field("extmap-1", TWCC)
+        .field("extmap-2", PLAYOUT_DELAY)
         .build();
     transceiver.set_property("do-nack", options.loses_every.is_some() || options.link.is_some());
     transceiver.set_property("codec-preferences", caps);
 }
 
+/// Asks a receiver to hold pictures back.
+pub const PLAYOUT_DELAY: &str = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay";
 const TWCC: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 
 fn watch_channels(webrtcbin: &gst::Element, seen: &Arc<Seen>) {

@@ -8,6 +8,10 @@ const SINKS: &[(&str, &str)] = &[
         "how many encoders consumers of one stream may be spread over",
     ),
     ("session-timeout", "how long a session may take to get connected"),
+    (
+        "max-playout-delay",
+        "how long pictures may be held so that repairs are in time",
+    ),
     ("rtx-percentage", "ceiling of the bandwidth for retransmissions"),
 ];
 

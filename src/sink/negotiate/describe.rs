@@ -17,6 +17,8 @@ pub(in crate::sink) struct Common {
     pub(in crate::sink) ssrc: u32,
     /// Id of the transport-wide sequence number, if it is used.
     pub(in crate::sink) twcc_id: Option<u8>,
+    /// Id of the word on how long to hold pictures, if it may be used.
+    pub(in crate::sink) playout_delay_id: Option<u8>,
     /// Which clock the timestamps follow, if that is told.
     pub(in crate::sink) clock: Option<ClockSource>,
 }
@@ -35,9 +37,9 @@ pub(in crate::sink) fn offered(found: &gst::CapsRef, proposal: Proposal, common:
         if let Some(id) = common.twcc_id {
             structure.set("rtcp-fb-transport-cc", true);
             structure.set(extmap::caps_field(id), extmap::TWCC_URI);
-            if proposal.codec.media() == MediaKind::Video {
-                structure.set(extmap::caps_field(id + 1), extmap::PLAYOUT_DELAY_URI);
-            }
+        }
+        if let Some(id) = common.playout_delay_id {
+            structure.set(extmap::caps_field(id), extmap::PLAYOUT_DELAY_URI);
         }
         if let Some(clock) = &common.clock {
             structure.set("a-ts-refclk", clock.reference());
@@ -74,6 +76,7 @@ mod tests {
         Common {
             ssrc: 7,
             twcc_id,
+            playout_delay_id: None,
             clock: None,
         }
     }

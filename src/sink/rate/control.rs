@@ -67,7 +67,7 @@ impl Control {
         let state = State {
             fec: FecPolicy::new(settings.do_fec),
             redundancy: 0,
-            playout: PlayoutPolicy::new(MOST_PLAYOUT_DELAY),
+            playout: PlayoutPolicy::new(Duration::from_millis(settings.max_playout_delay.into())),
             encoders: 1,
             applied: None,
         };
@@ -94,6 +94,8 @@ impl Control {
         structure.set("media-bitrate", self.media(&snapshot).bps());
         structure.set("sent-bitrate", snapshot.sent.bps());
         structure.set("retransmission-bitrate", snapshot.retransmissions.bps());
+        let playout_delay = gst::ClockTime::try_from(self.state().playout.delay()).ok();
+        structure.set("playout-delay", playout_delay);
         if let Some(received) = snapshot.estimate.acknowledged {
             structure.set("received-bitrate", received.bps());
         }
@@ -276,8 +278,6 @@ fn total(bitrate: u32, encoders: u32) -> Bitrate {
 /// Packet type and format of application layer feedback (RFC 4585, sections 6.1 and 6.4).
 const PAYLOAD_SPECIFIC_FEEDBACK: u32 = 206;
 const APPLICATION_LAYER_FEEDBACK: u32 = 15;
-/// Nobody is asked to watch from further behind: a conversation bears 400 ms in all (ITU-T G.114).
-const MOST_PLAYOUT_DELAY: Duration = Duration::from_millis(400);
 /// How far an estimate may exceed the encoders' maximum (libwebrtc probes for twice the allocated maximum as well).
 const HEADROOM: f64 = 2.0;
 /// Changes smaller than this are not worth an encoder's reconfiguration: one probe of the additive increase
@@ -342,7 +342,7 @@ mod tests {
         let mut state = State {
             fec: FecPolicy::new(true),
             redundancy: 0,
-            playout: PlayoutPolicy::new(MOST_PLAYOUT_DELAY),
+            playout: PlayoutPolicy::new(Duration::ZERO),
             encoders: 1,
             applied: None,
         };

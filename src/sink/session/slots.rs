@@ -100,7 +100,7 @@ pub(super) fn open(
     media_index: u32,
     payloads: &[Payload],
 ) -> Result<Slot, EndReason> {
-    let common = common(session, twcc_id(session));
+    let common = common(session, stream.kind());
     let mut caps = gst::Caps::new_empty();
     for payload in payloads {
         caps.merge(describe::offered(&payload.rtp_caps, payload.proposal, &common));
@@ -149,9 +149,11 @@ pub(super) fn prefer(pad: &gst::Pad, caps: &gst::Caps) {
 }
 
 /// What all codecs of a stream share.
-pub(super) fn common(session: &Session, twcc_id: Option<u8>) -> Common {
-    let clock = session
-        .settings()
+fn common(session: &Session, kind: MediaKind) -> Common {
+    let settings = session.settings();
+    let is_watched = settings.wants_transport_feedback();
+    let may_hold = is_watched && kind == MediaKind::Video && settings.max_playout_delay > 0;
+    let clock = settings
         .do_clock_signalling
         .then(|| session.sink().and_then(|sink| sink.clock()))
         .flatten()
@@ -159,7 +161,8 @@ pub(super) fn common(session: &Session, twcc_id: Option<u8>) -> Common {
     // Two equal ones of 32 bit in a session of a few streams: RFC 3550, section 8.1, computes the odds.
     Common {
         ssrc: rand::random(),
-        twcc_id,
+        twcc_id: is_watched.then_some(TWCC_ID),
+        playout_delay_id: may_hold.then_some(PLAYOUT_DELAY_ID),
         clock,
     }
 }
@@ -195,9 +198,6 @@ fn set_direction(pad: &gst::Pad, direction: WebRTCRTPTransceiverDirection) {
     transceiver(pad).set_property("direction", direction);
 }
 
-fn twcc_id(session: &Session) -> Option<u8> {
-    session.settings().wants_transport_feedback().then_some(TWCC_ID)
-}
-
-/// The first id of the one-byte form (RFC 8285, section 4.2); we use no other extension.
+/// The first ids of the one-byte form (RFC 8285, section 4.2); we use no other extension.
 const TWCC_ID: u8 = 1;
+const PLAYOUT_DELAY_ID: u8 = 2;
