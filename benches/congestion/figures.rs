@@ -90,7 +90,9 @@ impl fmt::Display for Figures {
                 .iter()
                 .map(|at| format!("{:.0}", at.as_secs_f64()))
                 .collect();
-            write!(f, " (at {} s)", at.join(", "))?;
+            if !at.is_empty() {
+                write!(f, " (at {} s)", at.join(", "))?;
+            }
         }
         Ok(())
     }

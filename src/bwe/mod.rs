@@ -6,10 +6,11 @@
 //! [`BandwidthEstimator::new`], not by name. What to do with an estimate is left to `sink::rate`.
 //!
 //! `engine` decides with the `congestion` crate and counts with `meter`s, `snapshot` is what it shows, `streams` knows what
-//! a description says of payload types, `packet` reads and writes RTP headers, `repairs` knows which retransmissions are
-//! needed, `playout` tells how long to hold pictures, `feedback` translates what the session reports, `flow` lets packets pass, `imp` is the GObject shell over
-//! `settings` and `state`. Media arrives on its streaming thread and leaves on the source pad's task; reports come on the
-//! session's RTCP thread. The one lock is never held while anything is pushed or notified.
+//! a description says of payload types, `packet` reads and writes RTP headers, `padding` fills probes up, `repairs` knows
+//! which retransmissions are needed, `playout` tells how long to hold pictures, `feedback` translates what the session
+//! reports, `flow` lets packets pass, `imp` is the GObject shell over `settings` and `state`. Media arrives on its
+//! streaming thread and leaves on the source pad's task; reports come on the session's RTCP thread. The one lock is never
+//! held while anything is pushed or notified.
 
 mod engine;
 mod feedback;
@@ -17,6 +18,7 @@ mod flow;
 mod imp;
 mod meter;
 mod packet;
+mod padding;
 mod playout;
 mod repairs;
 mod settings;

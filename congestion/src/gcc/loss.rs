@@ -158,10 +158,13 @@ impl LossBound {
         self.window.iter().map(|count| count.packets).sum()
     }
 
-    /// What the link loses whatever is sent, 0.0–1.0: a queue that overflows does so for less than [`OWN`].
-    pub(super) fn own_loss_ratio(&self, now: Timestamp) -> f64 {
-        let lately = self.past.iter().filter(|past| now - past.at <= OWN);
-        let is_told = self.past.front().is_some_and(|first| now - first.at >= OWN);
+    /// What the link loses whatever is sent, 0.0–1.0: a queue that overflows does so for less than [`OWN`], and `queued`
+    /// is when one was last seen.
+    pub(super) fn own_loss_ratio(&self, now: Timestamp, queued: Option<Timestamp>) -> f64 {
+        let had_queue = queued.is_some_and(|queued| now - queued <= OWN);
+        let time = if had_queue { OWN } else { OWN_WITHOUT_QUEUE };
+        let lately = self.past.iter().filter(|past| now - past.at <= time);
+        let is_told = self.past.front().is_some_and(|first| now - first.at >= time);
         let least = lately.map(|past| past.loss_ratio).reduce(f64::min);
         least.filter(|_| is_told).unwrap_or_default()
     }
@@ -199,6 +202,8 @@ const PAST: Duration = Duration::from_secs(10);
 /// How long loss must last to be the link's: after a drop of capacity a queue of 300 ms overflows for a second (simulation of
 /// RFC 8867, section 5.1).
 const OWN: Duration = Duration::from_secs(3);
+/// How long where no queue stands that could overflow: two samples.
+const OWN_WITHOUT_QUEUE: Duration = Duration::from_millis(500);
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(500);
 /// Weight of a packet in the smoothed loss: it remembers some two hundred.
 const SMOOTHING_PER_PACKET: f64 = 0.005;
@@ -250,7 +255,10 @@ mod tests {
     #[test]
     fn only_loss_that_stays_is_the_links_own() {
         let mut loss = LossBound::default();
-        let own = |loss: &LossBound, ms| loss.own_loss_ratio(Timestamp::from_millis(ms));
+        let own = |loss: &LossBound, ms| {
+            let now = Timestamp::from_millis(ms);
+            loss.own_loss_ratio(now, Some(now))
+        };
         run(&mut loss, 0, 5000, 0);
         run(&mut loss, 5000, 1500, 5);
         assert_eq!(own(&loss, 6500), 0.0, "a queue that overflowed");
@@ -262,6 +270,15 @@ mod tests {
         );
         run(&mut loss, 11_500, 2000, 0);
         assert_eq!(own(&loss, 13_500), 0.0, "it is over");
+    }
+
+    #[test]
+    fn without_a_queue_loss_is_the_links_own_at_once() {
+        let mut loss = LossBound::default();
+        let (now, long_ago) = (Timestamp::from_millis(1100), Timestamp::ZERO);
+        run(&mut loss, 0, 1100, 20);
+        assert!(loss.own_loss_ratio(now, None) > 0.03);
+        assert_eq!(loss.own_loss_ratio(now, Some(long_ago)), 0.0);
     }
 
     #[test]

@@ -56,6 +56,8 @@ pub struct Gcc {
     rtt: Option<Duration>,
     reported_rtt: Option<Duration>,
     own_loss_ratio: f64,
+    /// When a queue was last seen that may overflow.
+    queued: Option<Timestamp>,
     fed_back: Option<Timestamp>,
     /// The acknowledged rate as of the last report.
     received: Option<Bitrate>,
@@ -83,6 +85,7 @@ impl Gcc {
             rtt: None,
             reported_rtt: None,
             own_loss_ratio: 0.0,
+            queued: None,
             fed_back: None,
             received: None,
             next_reported: 0,
@@ -175,9 +178,12 @@ impl Controller for Gcc {
         }
         self.fed_back = Some(now);
         self.loss.on_feedback(now, feedback);
-        self.own_loss_ratio = self.loss.own_loss_ratio(now);
+        self.own_loss_ratio = self.loss.own_loss_ratio(now, self.queued);
         for (packet, arrived) in feedback.received() {
             self.on_arrival(now, packet, arrived);
+        }
+        if self.queue.length_ms() >= MAY_OVERFLOW_MS {
+            self.queued = Some(now);
         }
         self.update_rate(now);
     }
@@ -225,6 +231,9 @@ impl Controller for Gcc {
 const UNKNOWN_RTT: Duration = Duration::from_millis(200);
 /// Without a report for this long the receiver is taken not to send any.
 const FEEDBACK_GONE: Duration = Duration::from_secs(2);
+/// A queue that may be about to overflow. Shallower ones are rare: RFC 8867, section 4.3, has 300 ms as the usual one, and
+/// buffers of less than a round trip keep TCP from using a link.
+const MAY_OVERFLOW_MS: f64 = 50.0;
 /// What a flow may keep in the queue before it gives way: four packets, as the upper bound of TCP Vegas (Brakmo and
 /// Peterson, 1995, section 4: beta). The same share for every flow in a queue makes their rates equal: a small flow
 /// gives way later than a large one. Simulation of RFC 8867, section 5.4: Jain's index 0.91 to 0.96 without, 0.97 to
