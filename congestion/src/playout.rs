@@ -16,7 +16,9 @@ pub struct PlayoutPolicy {
     most: Duration,
     delay: Duration,
     path: PathRoundTrip,
-    /// When loss was last seen.
+    /// Since when there is loss, if there is.
+    since: Option<Timestamp>,
+    /// When loss that lasted was last seen.
     lossy: Option<Timestamp>,
 }
 
@@ -27,6 +29,7 @@ impl PlayoutPolicy {
             most,
             delay: Duration::ZERO,
             path: PathRoundTrip::new(),
+            since: None,
             lossy: None,
         }
     }
@@ -40,7 +43,9 @@ impl PlayoutPolicy {
     /// pictures should be shown as soon as they can.
     pub fn update(&mut self, now: Timestamp, own_loss_ratio: f64, rtt: Option<Duration>) -> Duration {
         let path = self.path.update(now, rtt);
-        if own_loss_ratio >= LEAST_LOSS {
+        let is_lossy = own_loss_ratio >= LEAST_LOSS;
+        self.since = self.since.or(Some(now)).filter(|_| is_lossy);
+        if self.since.is_some_and(|since| now - since >= ON_AFTER) {
             self.lossy = Some(now);
             let wanted = path.map_or(Duration::ZERO, |rtt| self.most.min(rtt + REPAIR));
             // Each change is seen as a picture that runs slow or fast for a while: small ones are not worth it.
@@ -56,6 +61,8 @@ impl PlayoutPolicy {
 
 /// Loss from which pictures are held: at 1 % and 2 Mbit/s a packet is lost twice a second.
 const LEAST_LOSS: f64 = 0.01;
+/// How long loss must last: one burst, however many packets it took, is over before anything could be held.
+const ON_AFTER: Duration = Duration::from_secs(1);
 /// What a repair takes beyond the round trip: noticing the gap (a picture later, 33 ms), the sender's pacing, and being
 /// asked for again once (libwebrtc's NACK module runs every 20 ms).
 const REPAIR: Duration = Duration::from_millis(100);
@@ -80,27 +87,47 @@ mod tests {
         PlayoutPolicy::new(400 * MS)
     }
 
+    /// After loss of this share for a second.
+    fn held(
+        policy: &mut PlayoutPolicy,
+        from_ms: u64,
+        own_loss_ratio: f64,
+        rtt: Option<Duration>,
+    ) -> Duration {
+        policy.update(at(from_ms), own_loss_ratio, rtt);
+        policy.update(at(from_ms + 1000), own_loss_ratio, rtt)
+    }
+
     #[test]
     fn a_link_that_loses_nothing_holds_nothing() {
-        assert_eq!(policy().update(at(0), 0.005, RTT), Duration::ZERO);
+        assert_eq!(held(&mut policy(), 0, 0.005, RTT), Duration::ZERO);
     }
 
     #[test]
     fn a_lossy_one_is_given_the_time_of_a_repair() {
-        assert_eq!(policy().update(at(0), 0.05, RTT), 340 * MS);
-        assert_eq!(policy().update(at(0), 0.05, Some(50 * MS)), 150 * MS);
+        assert_eq!(held(&mut policy(), 0, 0.05, RTT), 340 * MS);
+        assert_eq!(held(&mut policy(), 0, 0.05, Some(50 * MS)), 150 * MS);
         assert_eq!(
-            policy().update(at(0), 0.05, None),
+            held(&mut policy(), 0, 0.05, None),
             Duration::ZERO,
             "not known yet"
         );
     }
 
     #[test]
+    fn bursts_hold_nothing() {
+        let mut policy = policy();
+        for second in 0..20 {
+            assert_eq!(policy.update(at(second * 1000), 0.2, RTT), Duration::ZERO);
+            assert_eq!(policy.update(at(second * 1000 + 900), 0.0, RTT), Duration::ZERO);
+        }
+    }
+
+    #[test]
     fn nobody_waits_longer_than_the_most() {
-        assert_eq!(policy().update(at(0), 0.5, Some(2000 * MS)), 400 * MS);
+        assert_eq!(held(&mut policy(), 0, 0.5, Some(2000 * MS)), 400 * MS);
         assert_eq!(
-            PlayoutPolicy::new(Duration::ZERO).update(at(0), 0.5, RTT),
+            held(&mut PlayoutPolicy::new(Duration::ZERO), 0, 0.5, RTT),
             Duration::ZERO
         );
     }
@@ -108,16 +135,16 @@ mod tests {
     #[test]
     fn small_changes_of_the_round_trip_change_nothing() {
         let mut policy = policy();
-        assert_eq!(policy.update(at(0), 0.05, RTT), 340 * MS);
-        assert_eq!(policy.update(at(11_000), 0.05, Some(260 * MS)), 340 * MS);
-        assert_eq!(policy.update(at(22_000), 0.05, Some(100 * MS)), 200 * MS);
+        assert_eq!(held(&mut policy, 0, 0.05, RTT), 340 * MS);
+        assert_eq!(policy.update(at(12_000), 0.05, Some(260 * MS)), 340 * MS);
+        assert_eq!(policy.update(at(23_000), 0.05, Some(100 * MS)), 200 * MS);
     }
 
     #[test]
     fn pictures_stay_held_through_a_pause_in_loss() {
         let mut policy = policy();
-        assert_eq!(policy.update(at(0), 0.05, RTT), 340 * MS);
-        assert_eq!(policy.update(at(29_000), 0.0, RTT), 340 * MS);
-        assert_eq!(policy.update(at(30_000), 0.0, RTT), Duration::ZERO);
+        assert_eq!(held(&mut policy, 0, 0.05, RTT), 340 * MS);
+        assert_eq!(policy.update(at(30_000), 0.0, RTT), 340 * MS);
+        assert_eq!(policy.update(at(31_000), 0.0, RTT), Duration::ZERO);
     }
 }
