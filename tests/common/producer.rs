@@ -18,6 +18,10 @@ pub const H264: &str = "videotestsrc is-live=true pattern=smpte75 ! video/x-raw,
     x264enc tune=zerolatency sliced-threads=true threads=4 speed-preset=ultrafast bitrate=1000 key-int-max=30 ! \
     video/x-h264,profile=constrained-baseline ! rtph264pay config-interval=-1 aggregate-mode=zero-latency ! \
     application/x-rtp,media=video,encoding-name=H264,clock-rate=90000";
+/// The same picture in VP9.
+pub const VP9: &str = "videotestsrc is-live=true pattern=smpte75 ! video/x-raw,width=320,height=240,framerate=30/1 ! \
+    vp9enc deadline=1 cpu-used=8 end-usage=cbr target-bitrate=1000000 keyframe-max-dist=30 ! \
+    rtpvp9pay picture-id-mode=15-bit ! application/x-rtp,media=video,encoding-name=VP9,clock-rate=90000";
 /// A tone in Opus.
 pub const OPUS: &str = "audiotestsrc is-live=true ! audio/x-raw,rate=48000,channels=2 ! opusenc ! rtpopuspay ! \
     application/x-rtp,media=audio,encoding-name=OPUS,clock-rate=48000";
@@ -209,7 +213,9 @@ impl Producer {
                     gst_sdp::SDPMessage::parse_buffer(text.replace("a=inactive", "a=recvonly").as_bytes());
                 let description = WebRTCSessionDescription::new(description.type_(), sdp.expect("it parses"));
                 seen.descriptions.lock().unwrap().push(text);
-                if let Some(webrtcbin) = weak.upgrade() {
+                // One that offers does not follow an offer.
+                let is_answer = description.type_() == WebRTCSDPType::Answer;
+                if let Some(webrtcbin) = weak.upgrade().filter(|_| is_answer) {
                     webrtcbin
                         .emit_by_name::<()>("set-remote-description", &[&description, &None::<gst::Promise>]);
                 }

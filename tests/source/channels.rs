@@ -3,6 +3,7 @@
 
 use gst::prelude::*;
 
+use crate::common::pipelines;
 use crate::common::producer::{Producer, VP8};
 use crate::common::receiver::Receiver;
 use crate::common::{init, wait_until};
@@ -114,5 +115,29 @@ fn a_time_code_is_attached_to_a_buffer() {
     wait_until("a buffer carries the time code", || {
         let _ = channel.send_string_full(Some(&notice));
         *found.lock().unwrap() == Some(17)
+    });
+}
+
+#[test]
+fn time_codes_of_our_own_sinks_input_are_attached_to_pictures() {
+    let source = "videotestsrc is-live=true ! timecodestamper ! \
+        video/x-raw,format=I420,width=160,height=120,framerate=15/1 ! sink.";
+    let sender = pipelines::Producer::start(&[source.to_owned()], |sink| {
+        sink.set_property("enable-control-data-channel", true);
+        sink.set_property("forward-metas", "timecode");
+    });
+    let receiver = Receiver::configured(
+        |_| Some("videoconvert"),
+        |src| src.set_property("enable-control-data-channel", true),
+    );
+    sender.signaller.join(&receiver.signaller);
+    sender.signaller.begin("one", None);
+    receiver.wait_buffers("video_0", 5);
+    let stream = receiver.stream("video_0").expect("the pad is there");
+    wait_until("a picture carries its time code", || {
+        let last = stream.last.lock().unwrap();
+        let buffer = last.as_ref().and_then(|sample| sample.buffer());
+        let meta = buffer.and_then(|buffer| buffer.meta::<gst_video::VideoTimeCodeMeta>());
+        meta.is_some_and(|meta| meta.tc().fps() == gst::Fraction::new(15, 1))
     });
 }

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use crate::common::producer::{H264, OPUS, Producer, VP8};
+use crate::common::producer::{H264, OPUS, Producer, VP8, VP9};
 use crate::common::receiver::{Behind, Receiver, attach};
 use crate::common::{init, wait_until};
 use gst::prelude::*;
@@ -25,6 +25,26 @@ fn raw_pictures_and_sound_come_out_for_who_asks_for_them() {
     assert_eq!(receiver.caps_name("video_0"), "video/x-raw");
     assert_eq!(receiver.caps_name("audio_0"), "audio/x-raw");
     assert!(receiver.errors().is_empty(), "{:?}", receiver.errors());
+}
+
+#[test]
+fn decoders_are_chosen_by_rank() {
+    init();
+    let decoder = gst::ElementFactory::find("avdec_vp9").expect("GStreamer's libav plugin is installed");
+    let usual = decoder.rank();
+    // As the rank of a decoder on a graphics card; vp9dec is PRIMARY.
+    decoder.set_rank(gst::Rank::PRIMARY + 1);
+    let receiver = Receiver::new(|_| Some("videoconvert"));
+    let producer = Producer::new(&receiver.signaller, "rank", &[VP9]);
+    producer.offer();
+    receiver.wait_buffers("video_0", 10);
+    decoder.set_rank(usual);
+    let bin = receiver
+        .src
+        .downcast_ref::<gst::Bin>()
+        .expect("a source is a bin");
+    let mut elements = bin.iterate_recurse().into_iter().flatten();
+    assert!(elements.any(|element| element.factory().as_ref() == Some(&decoder)));
 }
 
 #[test]

@@ -5,9 +5,10 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use gst::prelude::*;
+use gstrswebrtc::signaller::signals;
 
-use crate::common::producer::{OPUS, Producer, VP8};
-use crate::common::receiver::Receiver;
+use crate::common::producer::{H264, OPUS, Producer, VP8};
+use crate::common::receiver::{Receiver, attach};
 use crate::common::{init, wait_until};
 
 #[test]
@@ -227,6 +228,46 @@ fn an_offer_of_ours_brings_what_the_peer_has() {
 }
 
 #[test]
+fn pads_that_were_requested_are_what_is_offered() {
+    init();
+    let receiver = Receiver::configured(
+        |_| None,
+        |src| {
+            for template in ["req_audio_%u", "req_video_%u"] {
+                src.request_pad_simple(template).expect("the template exists");
+            }
+        },
+    );
+    for (name, line) in [("req_audio_0", "audioconvert"), ("req_video_0", "h264parse")] {
+        let pad = receiver.src.static_pad(name).expect("it was requested");
+        receiver.count(&pad);
+        attach(&receiver.pipeline, &pad, line);
+    }
+    // Opus is all that audio pads are offered with, and H.264 all that this video pad takes.
+    let producer = Producer::with_payload_types(&receiver.signaller, "asked", &[OPUS, H264], &[96, 97]);
+    producer.answer_offer();
+    receiver.wait_buffers("req_video_0", 20);
+    receiver.wait_buffers("req_audio_0", 20);
+    assert_eq!(receiver.caps_name("req_video_0"), "video/x-h264");
+    assert!(receiver.errors().is_empty(), "{:?}", receiver.errors());
+}
+
+#[test]
+fn an_offer_of_ours_yields_to_the_producers() {
+    init();
+    let receiver = Receiver::new(|_| Some("queue"));
+    let producer = Producer::new(&receiver.signaller, "glare", &[VP8, OPUS]);
+    signals::emit_session_requested(receiver.signaller.upcast_ref(), "glare", "peer-glare", None);
+    wait_until("our offer is out", || producer.answer().is_some());
+    producer.offer();
+    receiver.wait_buffers("video_0", 20);
+    receiver.wait_buffers("audio_0", 20);
+    let descriptions = producer.seen.descriptions.lock().unwrap();
+    assert_eq!(descriptions.len(), 2, "an offer and an answer: {descriptions:#?}");
+    assert!(receiver.errors().is_empty(), "{:?}", receiver.errors());
+}
+
+#[test]
 fn statistics_name_the_session_and_its_streams() {
     init();
     let receiver = Receiver::new(|_| Some("queue"));
@@ -272,7 +313,7 @@ fn statistics_of_one_stream_show_loss_and_jitter() {
 fn trouble_of_the_signaller_is_a_warning_on_the_bus() {
     init();
     let receiver = Receiver::new(|_| Some("queue"));
-    gstrswebrtc::signaller::signals::emit_warning(receiver.signaller.upcast_ref(), "the server is slow");
+    signals::emit_warning(receiver.signaller.upcast_ref(), "the server is slow");
     assert_eq!(receiver.warnings(), ["the server is slow"]);
     assert!(receiver.errors().is_empty());
 }
