@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use gst::prelude::*;
 
-use crate::common::init;
 use crate::common::pipelines::{Producer, SMALL, video};
 use crate::common::receiver::Receiver;
+use crate::common::{init, wait_until};
 use crate::shown::Shown;
 
 /// How long after a picture left the payloader a synchronised sink shows it, at this `latency`.
@@ -42,4 +42,46 @@ fn a_synchronised_sink_shows_pictures_as_late_as_asked_for() {
     assert!(long >= Duration::from_millis(480), "{long:?}");
     assert!(difference >= Duration::from_millis(200), "{difference:?}");
     assert!(difference <= Duration::from_millis(600), "{difference:?}");
+}
+
+/// How long after their time buffers leave `element`.
+fn lateness(element: &gst::Element) -> Arc<Mutex<Vec<gst::ClockTime>>> {
+    let late = Arc::new(Mutex::new(Vec::new()));
+    let (log, weak) = (late.clone(), element.downgrade());
+    let pad = element.static_pad("src").expect("it has one");
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        let now = weak.upgrade().and_then(|element| element.current_running_time());
+        let due = info.buffer().and_then(|buffer| buffer.pts());
+        let late = now.zip(due).map(|(now, due)| now.saturating_sub(due));
+        log.lock().unwrap().extend(late);
+        gst::PadProbeReturn::Ok
+    });
+    late
+}
+
+#[test]
+fn live_input_is_not_held_back_for_the_latency_of_its_source() {
+    let claimed = gst::ClockTime::from_mseconds(500);
+    let producer = Producer::prepare(&[video(SMALL)], |_| ());
+    let pad = producer.sink.static_pad("video_0").expect("one stream was added");
+    let output = pad.peer().expect("it is linked");
+    let asked = gst::PadProbeType::QUERY_UPSTREAM | gst::PadProbeType::PULL;
+    output.add_probe(asked, move |_, info| {
+        if let Some(gst::QueryViewMut::Latency(latency)) = info.query_mut().map(|query| query.view_mut()) {
+            latency.set(true, claimed, gst::ClockTime::NONE);
+        }
+        gst::PadProbeReturn::Ok
+    });
+    let bin = producer.sink.upcast_ref::<gst::Bin>();
+    let pacer = bin.iterate_elements().into_iter().flatten().find(|element| {
+        element
+            .factory()
+            .is_some_and(|factory| factory.name() == "clocksync")
+    });
+    let late = lateness(&pacer.expect("input is paced"));
+    producer.play();
+    wait_until("pictures pass", || late.lock().unwrap().len() >= 60);
+    let mut late = late.lock().unwrap();
+    late.sort();
+    assert!(late[late.len() / 2] < claimed / 2, "{late:?}");
 }

@@ -60,7 +60,7 @@ impl InputStream {
             .with_target(&target)
             .expect("a fresh pad of the right direction")
             .build();
-        watch_latency(&pad, &id, &flow);
+        watch_latency(&pad, &elements[0], &id, &flow);
         Ok(Self {
             id,
             kind,
@@ -199,18 +199,26 @@ fn callbacks(
         .build()
 }
 
-/// Tells the encoders how late input comes, whenever the pipeline has found that out.
-fn watch_latency(pad: &WebRTCSinkPad, id: &StreamId, flow: &Arc<Mutex<Flow>>) {
-    let (id, flow) = (id.clone(), flow.clone());
-    pad.add_probe(gst::PadProbeType::EVENT_UPSTREAM, move |pad, info| {
-        if info
-            .event()
-            .is_some_and(|event| event.type_() == gst::EventType::Latency)
-        {
+/// Tells the encoders how late input comes, whenever the pipeline has found that out, and the pacing element that live
+/// input is due when it comes: it would hold every buffer for the latency upstream, a whole frame for most sources,
+/// which only what is shown or heard together needs. Each segment asks too, as pads come to pipelines that play.
+fn watch_latency(pad: &WebRTCSinkPad, clocksync: &gst::Element, id: &StreamId, flow: &Arc<Mutex<Flow>>) {
+    let (id, flow, clocksync) = (id.clone(), flow.clone(), clocksync.downgrade());
+    pad.add_probe(gst::PadProbeType::EVENT_BOTH, move |pad, info| {
+        let kind = info.event().map(|event| event.type_());
+        if matches!(kind, Some(gst::EventType::Latency | gst::EventType::Segment)) {
             let mut query = gst::query::Latency::new();
+            if !pad.peer_query(&mut query) {
+                return gst::PadProbeReturn::Ok;
+            }
+            let (is_live, latency, _) = query.result();
+            if let Some(clocksync) = clocksync.upgrade() {
+                let ahead = if is_live { latency.nseconds() } else { 0 };
+                clocksync.set_property("ts-offset", -i64::try_from(ahead).unwrap_or(0));
+            }
             let pool = lock(&flow).pool.clone();
-            if let (true, Some(pool)) = (pad.peer_query(&mut query), pool) {
-                pool.input_latency_changed(&id, query.result().1);
+            if let (Some(gst::EventType::Latency), Some(pool)) = (kind, pool) {
+                pool.input_latency_changed(&id, latency);
             }
         }
         gst::PadProbeReturn::Ok
