@@ -8,7 +8,7 @@
 //! - `sharing`: pure; who shares an encoder, and at which bitrate.
 //! - `switch`, `moving`: pure; how a consumer changes branches without a frame lost or doubled. `ahead`: pure; the key
 //!   frame that is ready when a consumer is connected.
-//! - `keyframes`: pure; how requests of many consumers become few key frames.
+//! - `keyframes`: pure; how requests of many consumers become few key frames. `lastkey`: pure; the newest one of encoded input.
 //! - `candidates`, `meter`, `mitigation`: pure; which encoder next, what left it, size and rate that suit a bitrate.
 //! - `chain`, `convert`: the elements. `pipeline`, `branch`: one running branch. `tap`: one consumer's end of it.
 //! - `worker`: the one thread of a pool. `registry`, `grouping`, `lifecycle`: what it does. `state`: what all threads share.
@@ -27,6 +27,7 @@ mod grouping;
 mod host;
 mod keyframes;
 mod keysource;
+mod lastkey;
 mod lifecycle;
 mod meter;
 mod mitigation;

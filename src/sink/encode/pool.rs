@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use congestion::units::Bitrate;
 
+use super::lastkey::LastKey;
 use super::state::{Inputs, Shared};
 use super::tap::Tap;
 use super::timeline::on_running_time;
@@ -83,7 +84,7 @@ impl BranchPool {
             let mut inputs = self.inner.shared.inputs();
             let input = inputs.entry(stream.clone()).or_default();
             input.caps = Some(caps.clone());
-            input.key_frame = None;
+            input.key = LastKey::default();
         }
         self.inner.tell(Command::InputCaps(stream.clone()));
     }
@@ -106,8 +107,7 @@ impl BranchPool {
             let Some(input) = inputs.get_mut(stream) else {
                 return;
             };
-            if sample.buffer().is_some_and(|buffer| input.is_key_frame(buffer)) {
-                input.key_frame = Some(sample.clone());
+            if input.is_encoded() && input.key.note(sample) {
                 self.inner.shared.key_frame_arrived.notify_all();
             }
             if input.feeds.is_empty() {
@@ -133,19 +133,22 @@ impl BranchPool {
         let last = shared
             .inputs()
             .get(stream)
-            .and_then(|input| input.key_frame.clone());
+            .and_then(|input| input.key.frame().cloned());
         if last.is_some() {
             return last;
         }
         shared.host.request_upstream_key_frame(stream, None);
-        let is_missing =
-            |inputs: &mut Inputs| inputs.get(stream).is_some_and(|input| input.key_frame.is_none());
+        let is_missing = |inputs: &mut Inputs| {
+            inputs
+                .get(stream)
+                .is_some_and(|input| input.key.frame().is_none())
+        };
         let waited =
             shared
                 .key_frame_arrived
                 .wait_timeout_while(shared.inputs(), KEY_FRAME_PATIENCE, is_missing);
         let (inputs, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        inputs.get(stream).and_then(|input| input.key_frame.clone())
+        inputs.get(stream).and_then(|input| input.key.frame().cloned())
     }
 
     /// The input ended: what is being encoded is finished, then consumers get EOS.

@@ -11,6 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use congestion::units::Bitrate;
 
 use super::branch::{Branch, BranchKey};
+use super::lastkey::LastKey;
 use super::sharing::Member as Sharer;
 use super::tap::{MemberId, Tap};
 use super::{BranchHost, BranchId, BranchSnapshot, ConsumerSnapshot, StreamId};
@@ -45,7 +46,7 @@ pub(super) struct Input {
     /// Whether it came to its end.
     pub(super) is_ended: bool,
     /// The last key frame of input that comes encoded.
-    pub(super) key_frame: Option<gst::Sample>,
+    pub(super) key: LastKey,
     /// Where buffers go.
     pub(super) feeds: Arc<BTreeMap<BranchId, gst_app::AppSrc>>,
 }
@@ -73,13 +74,9 @@ pub(super) struct Member {
 }
 
 impl Input {
-    /// Whether a buffer is one that discovery can learn from.
-    pub(super) fn is_key_frame(&self, buffer: &gst::BufferRef) -> bool {
-        let is_encoded = self.caps.as_ref().is_some_and(|caps| !codec::caps::is_raw(caps));
-        is_encoded
-            && !buffer
-                .flags()
-                .intersects(gst::BufferFlags::DELTA_UNIT | gst::BufferFlags::HEADER)
+    /// Whether discovery has to look inside of what comes.
+    pub(super) fn is_encoded(&self) -> bool {
+        self.caps.as_ref().is_some_and(|caps| !codec::caps::is_raw(caps))
     }
 }
 
