@@ -10,6 +10,7 @@
 
 use gst::prelude::*;
 
+use super::colours::Colours;
 use super::convert::{self, Memory};
 use crate::codec::{self, Codec, EncoderControl, MediaKind};
 use crate::gst_ext::make::{self, MissingElement};
@@ -78,8 +79,7 @@ impl Chain {
                 .encoder
                 .map(|factory| make_encoder(factory, spec.codec))
                 .transpose()?;
-            let formats = encoder.as_ref().and_then(EncoderControl::formats);
-            let caps = convert::raw_filter(spec.codec, spec.input, formats);
+            let caps = filter_before(spec.codec, spec.input, encoder.as_ref());
             let filter = capsfilter("raw_capsfilter", &caps)?;
             filter.set_property_from_str("caps-change-mode", "delayed");
             elements.push(filter.clone());
@@ -147,10 +147,7 @@ fn converter(spec: &ChainSpec<'_>) -> Result<Vec<gst::Element>, MissingElement> 
         rate.set_property("skip-to-first", true);
         elements.push(rate);
     }
-    let encoder = spec.encoder.map(|factory| factory.name());
-    let is_installed = |name: &str| gst::ElementFactory::find(name).is_some();
-    let names = convert::video_converter(Memory::of_caps(spec.input), encoder.as_deref(), is_installed);
-    for name in names {
+    for name in video_converter(spec.input, spec.encoder) {
         let element = make::element(name, None, purpose)?;
         if *name == "nvvideoconvert" {
             element.set_property_from_str("compute-hw", "Default");
@@ -159,6 +156,25 @@ fn converter(spec: &ChainSpec<'_>) -> Result<Vec<gst::Element>, MissingElement> 
         elements.push(element);
     }
     Ok(elements)
+}
+
+fn video_converter(input: &gst::CapsRef, encoder: Option<&gst::ElementFactory>) -> &'static [&'static str] {
+    let encoder = encoder.map(|factory| factory.name());
+    let is_installed = |name: &str| gst::ElementFactory::find(name).is_some();
+    convert::video_converter(Memory::of_caps(input), encoder.as_deref(), is_installed)
+}
+
+/// What stands in the capsfilter before an encoder, at full size and rate.
+pub(super) fn filter_before(
+    codec: Codec,
+    input: &gst::CapsRef,
+    encoder: Option<&EncoderControl>,
+) -> gst::Caps {
+    let formats = encoder.and_then(EncoderControl::formats);
+    let factory = encoder.and_then(|control| control.encoder().factory());
+    let name = factory.as_ref().map(|factory| factory.name());
+    let colours = Colours::of(video_converter(input, factory.as_ref()), name.as_deref());
+    convert::raw_filter(codec, input, formats, colours)
 }
 
 /// Settings come later, by the signal `encoder-setup`; what an encoder cannot do without is installed here.

@@ -6,6 +6,7 @@
 //! size and frame rate for a bitrate is `mitigation`'s. Memory other than the CPU's stays where it is as far as the
 //! installed elements allow: copying frames out of a GPU is what hardware encoders are there to avoid.
 
+use super::colours::Colours;
 use crate::codec::{Codec, MediaKind};
 
 /// Elements that convert raw video in this memory for this encoder, in order; each is a factory name. `has` says
@@ -87,14 +88,23 @@ pub(super) fn has_framerate(caps: &gst::CapsRef) -> bool {
 }
 
 /// What may leave the converter, before size and frame rate are lowered. `formats` overrides the choice of formats.
-pub(super) fn raw_filter(codec: Codec, input: &gst::CapsRef, formats: Option<&[&str]>) -> gst::Caps {
+pub(super) fn raw_filter(
+    codec: Codec,
+    input: &gst::CapsRef,
+    formats: Option<&[&str]>,
+    colours: Colours,
+) -> gst::Caps {
     if codec.is_raw_payload() {
         return codec.caps();
     }
-    match codec.media() {
-        MediaKind::Audio => audio_filter(codec),
-        MediaKind::Video => video_filter(input, formats.unwrap_or(&DECODABLE_FORMATS)),
+    if codec.media() == MediaKind::Audio {
+        return audio_filter(codec);
     }
+    let mut caps = video_filter(input, formats.unwrap_or(&DECODABLE_FORMATS));
+    if let Some(colorimetry) = colours.colorimetry(codec, input) {
+        caps.make_mut().set("colorimetry", colorimetry);
+    }
+    caps
 }
 
 /// For Opus stereo is named first: what has more channels is mixed down to that, and mono stays mono.
@@ -221,6 +231,7 @@ mod tests {
             Codec::Vp9,
             &caps("video/x-raw, format=Y444, width=640, height=480"),
             None,
+            Colours::Left,
         );
         assert!(caps("video/x-raw, format=I420, pixel-aspect-ratio=1/1").can_intersect(&filter));
         assert!(
@@ -232,14 +243,14 @@ mod tests {
 
     #[test]
     fn encoders_may_narrow_the_formats() {
-        let filter = raw_filter(Codec::H264, &caps("video/x-raw"), Some(&["NV12"]));
+        let filter = raw_filter(Codec::H264, &caps("video/x-raw"), Some(&["NV12"]), Colours::Told);
         assert!(!caps("video/x-raw, format=I420").can_intersect(&filter));
     }
 
     #[test]
     fn odd_sizes_become_even() {
         let size = |text| {
-            let filter = raw_filter(Codec::H264, &caps(text), None);
+            let filter = raw_filter(Codec::H264, &caps(text), None, Colours::Told);
             let structure = filter.structure(0).unwrap();
             (
                 structure.get::<i32>("width").ok(),
@@ -255,14 +266,19 @@ mod tests {
     #[test]
     fn channels_divide_the_two_kinds_of_opus() {
         let stereo = caps("audio/x-raw, channels=2");
-        assert!(stereo.can_intersect(&raw_filter(Codec::Opus, &stereo, None)));
-        assert!(!stereo.can_intersect(&raw_filter(Codec::MultiOpus, &stereo, None)));
+        assert!(stereo.can_intersect(&raw_filter(Codec::Opus, &stereo, None, Colours::Left)));
+        assert!(!stereo.can_intersect(&raw_filter(Codec::MultiOpus, &stereo, None, Colours::Left)));
     }
 
     #[test]
     fn raw_payloads_keep_what_their_payloader_takes() {
         gst::init().unwrap();
-        let filter = raw_filter(Codec::L16, &caps("audio/x-raw, format=F32LE"), None);
+        let filter = raw_filter(
+            Codec::L16,
+            &caps("audio/x-raw, format=F32LE"),
+            None,
+            Colours::Left,
+        );
         assert!(
             filter.iter().all(|s| s.get::<&str>("format") == Ok("S16BE")),
             "{filter}"

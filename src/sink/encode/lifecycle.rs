@@ -12,7 +12,7 @@ use std::time::Instant;
 use gst::prelude::*;
 
 use super::branch::Branch;
-use super::chain::ChainSpec;
+use super::chain::{self, ChainSpec};
 use super::convert::{self, Memory};
 use super::keysource::Outlet;
 use super::mitigation;
@@ -145,7 +145,7 @@ fn apply_size(shared: &Shared, branch: &Branch, control: &EncoderControl, filter
     let Some(input) = shared.input_caps(&key.stream) else {
         return;
     };
-    let full = convert::raw_filter(key.codec, &input, control.formats());
+    let full = chain::filter_before(key.codec, &input, Some(control));
     let caps = if control.is_controlled() {
         suited(shared, branch, &input, &full)
     } else {

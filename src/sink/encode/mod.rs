@@ -10,7 +10,7 @@
 //!   frame that is ready when a consumer is connected.
 //! - `keyframes`: pure; how requests of many consumers become few key frames. `lastkey`: pure; the newest one of encoded input.
 //! - `candidates`, `meter`, `mitigation`: pure; which encoder next, what left it, size and rate that suit a bitrate.
-//! - `chain`, `convert`: the elements. `pipeline`, `branch`: one running branch. `tap`: one consumer's end of it.
+//! - `chain`, `convert`, `colours`: the elements, and caps between them. `pipeline`, `branch`: one running branch. `tap`: one consumer's end of it.
 //! - `worker`: the one thread of a pool. `registry`, `grouping`, `lifecycle`: what it does. `state`: what all threads share.
 //!
 //! A frame crosses two threads: the one that pushes input, and the branch's own, which encodes and hands the result
@@ -22,6 +22,7 @@ mod ahead;
 mod branch;
 mod candidates;
 pub(super) mod chain;
+mod colours;
 mod convert;
 mod grouping;
 mod host;
