@@ -18,6 +18,7 @@ use gst::prelude::*;
 
 use super::encode::StreamId;
 use super::encode::chain::ChainSpec;
+use super::imp::CAT;
 use crate::codec::{self, Catalogue, Codec, catalogue};
 use crate::gst_ext::make;
 
@@ -62,10 +63,8 @@ pub(crate) enum DiscoveryError {
     #[error("no encoder for {0} is installed")]
     NoEncoder(Codec),
     /// Everything was tried.
-    #[error("{input} cannot leave as {codec}: {tried}")]
+    #[error("not as {codec}: {tried}")]
     NothingWorks {
-        /// What comes in.
-        input: gst::Caps,
         /// What was wanted.
         codec: Codec,
         /// Each factory that was tried, with what it said.
@@ -152,14 +151,17 @@ impl Discovery {
         for encoder in encoders {
             match self.try_one(request, encoder, payloader) {
                 Ok(caps) => return Ok(caps),
-                Err(reason) => tried.push(match encoder {
-                    Some(factory) => format!("{}: {reason}", factory.name()),
-                    None => reason,
-                }),
+                Err(reason) => {
+                    let attempt = match encoder {
+                        Some(factory) => format!("{}: {reason}", factory.name()),
+                        None => reason,
+                    };
+                    gst::info!(CAT, "stream {} not as {codec} by {attempt}", request.stream);
+                    tried.push(attempt);
+                }
             }
         }
         Err(DiscoveryError::NothingWorks {
-            input: request.input.clone(),
             codec,
             tried: tried.join("; "),
         })
@@ -459,7 +461,12 @@ mod tests {
         let error = discovery
             .discover(&request("video/x-raw", Codec::Vp8))
             .unwrap_err();
-        assert!(error.to_string().contains("cannot leave as VP8"), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains("not as VP8: vp8enc: no frame can be made"),
+            "{error}"
+        );
     }
 
     #[test]

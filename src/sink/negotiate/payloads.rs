@@ -32,7 +32,8 @@ pub(in crate::sink) struct Payload {
 
 /// Starts finding out what a stream can leave as, so that the first consumer does not wait for it. Encoded input
 /// shows that when its first key frame is there. When nothing that the user asks for is installed, no consumer can ever
-/// be served, which is an error of the element.
+/// be served, which is an error of the element; when nothing works now it is warned of, for an encoder that is taken by
+/// somebody else may be free for the first consumer.
 pub(in crate::sink) fn look_ahead(sink: &BaseWebRTCSink, stream: &Arc<InputStream>) {
     let Some(caps) = stream.caps() else { return };
     let (stream, settings) = (stream.clone(), sink.imp().settings().clone());
@@ -43,14 +44,15 @@ pub(in crate::sink) fn look_ahead(sink: &BaseWebRTCSink, stream: &Arc<InputStrea
         );
         return error::post_codec_not_found(sink, &text);
     }
-    if !is_raw(&caps) {
+    let may_leave = !candidates(&settings, &caps).is_empty();
+    if !is_raw(&caps) && may_leave {
         return;
     }
     let weak = sink.downgrade();
     let work = runtime::spawn_blocking(move || {
-        if let Some(sink) = weak.upgrade() {
-            // What cannot be is told to the first consumer.
-            drop(find(&sink, &settings, &stream));
+        let Some(sink) = weak.upgrade() else { return };
+        if let Err(nothing) = find(&sink, &settings, &stream) {
+            error::post_warning(&sink, &nothing);
         }
     });
     // A panic was reported by the thread it happened on.
