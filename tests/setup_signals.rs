@@ -182,6 +182,22 @@ fn pads_are_named_in_order_and_carry_their_stream_id() {
 }
 
 #[test]
+fn a_launch_line_names_the_stream_of_a_pad_that_is_yet_to_come() {
+    common::init();
+    let line = "webrtcsink name=ws video_1::msid=screen videotestsrc ! ws. videotestsrc ! ws.";
+    let pipeline = gst::parse::launch(line)
+        .unwrap()
+        .downcast::<gst::Pipeline>()
+        .unwrap();
+    let sink = pipeline.by_name("ws").unwrap();
+    let msid = |name: &str| sink.static_pad(name).unwrap().property::<Option<String>>("msid");
+    assert_eq!(
+        (msid("video_0"), msid("video_1").as_deref()),
+        (None, Some("screen"))
+    );
+}
+
+#[test]
 fn buffer_time_codes_are_told_on_the_control_channel() {
     let source = "videotestsrc is-live=true ! timecodestamper ! \
         video/x-raw,format=I420,width=160,height=120,framerate=15/1 ! sink.";

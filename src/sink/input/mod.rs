@@ -68,6 +68,8 @@ pub(super) fn add(sink: &BaseWebRTCSink, template: &gst::PadTemplate) -> Option<
         return None;
     }
     gst::debug!(CAT, obj = sink, "stream {} added", stream.id());
+    // A launch line may have set properties of the pad before there was one: `video_0::msid=camera`.
+    sink.child_added(stream.pad(), stream.id().as_str());
     Some(stream.pad().clone())
 }
 
@@ -81,6 +83,7 @@ pub(super) fn remove(sink: &BaseWebRTCSink, pad: &WebRTCSinkPad) {
     let _ = pad.set_active(false);
     let _ = sink.remove_pad(pad);
     forget(sink, &stream);
+    sink.child_removed(pad, stream.id().as_str());
     gst::debug!(CAT, obj = sink, "stream {} removed", stream.id());
 }
 
