@@ -3,15 +3,15 @@
 //! application brings its own, an HTTP server. What both GObjects hold.
 //!
 //! Called from application and state-change threads; nothing here waits for a client. Owns the start and the stop;
-//! requests go from `front` to `actor` without passing here. An idle server has a queue already, so a verb that comes
-//! before the start is not lost.
+//! requests go from `front` to `actor` without passing here. An idle server has a queue already, so a request that comes
+//! before the start is not lost; the element's words are, for an idle server has no session that they could be about.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use gst::{glib, prelude::*};
 use gst_webrtc::WebRTCSessionDescription;
-use http::Request;
+use http::{Request, StatusCode};
 
 use super::super::{CAT, shell::Inside};
 use super::actor::{self, Inbox, Outbox};
@@ -19,7 +19,7 @@ use super::front::Front;
 use super::host::SignallerHost;
 use super::properties;
 use super::protocol::{Kind, Protocol};
-use super::response::Response;
+use super::response::{self, Response};
 use super::settings::Settings;
 use super::values::Input;
 use crate::{
@@ -46,6 +46,8 @@ struct State {
     inbox: Inbox,
     /// `None` while the thread runs.
     outbox: Option<Outbox>,
+    /// Requests that wait for the start.
+    waiting: usize,
     /// Shared with the task that starts it. A server that came too late finds it closed.
     server: Arc<Mutex<Slot>>,
 }
@@ -64,8 +66,25 @@ impl State {
         Self {
             inbox,
             outbox: Some(outbox),
+            waiting: 0,
             server: Arc::default(),
         }
+    }
+
+    /// The way in for a request; none when too many wait for the start already.
+    fn admit(&mut self) -> Option<Inbox> {
+        if self.outbox.is_some() {
+            if self.waiting >= MAX_WAITING {
+                return None;
+            }
+            self.waiting += 1;
+        }
+        Some(self.inbox.clone())
+    }
+
+    /// The way in while the thread runs.
+    fn running(&self) -> Option<Inbox> {
+        self.outbox.is_none().then(|| self.inbox.clone())
     }
 }
 
@@ -117,19 +136,28 @@ impl Serving {
 
     /// Answers a request that the application forwards; `done` is called once, on a thread of the runtime.
     pub(crate) fn forward(&self, request: Request<Bytes>, done: impl FnOnce(Response) + Send + 'static) {
+        let Some(inbox) = self.state().admit() else {
+            return done(response::later(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the server is not running",
+                1,
+            ));
+        };
         let (protocol, _) = self.settings().protocol(self.kind);
-        let front = Front::new(
-            Protocol {
-                token: None,
-                ..protocol
-            },
-            self.inbox(),
-        );
+        let protocol = Protocol {
+            token: None,
+            ..protocol
+        };
+        let front = Front::new(protocol, inbox);
         runtime::spawn(async move { done(front.forwarded(request).await) }).detach();
     }
 
-    fn inbox(&self) -> Inbox {
-        self.state().inbox.clone()
+    /// Passes on a word of the element.
+    fn tell(&self, input: Input) {
+        let inbox = self.state().running();
+        if let Some(inbox) = inbox {
+            inbox.tell(input);
+        }
     }
 
     fn settings(&self) -> MutexGuard<'_, Settings> {
@@ -179,7 +207,7 @@ impl Inside for Serving {
 
     fn send_sdp(&self, _signaller: &Signallable, id: &str, sdp: &WebRTCSessionDescription) {
         if let Ok(sdp) = sdp.sdp().as_text() {
-            self.inbox().tell(Input::LocalDescription {
+            self.tell(Input::LocalDescription {
                 id: id.to_owned(),
                 sdp,
             });
@@ -187,7 +215,7 @@ impl Inside for Serving {
     }
 
     fn add_ice(&self, id: &str, candidate: &str, m_line: u32) {
-        self.inbox().tell(Input::LocalCandidate {
+        self.tell(Input::LocalCandidate {
             id: id.to_owned(),
             m_line,
             candidate: candidate.to_owned(),
@@ -195,7 +223,7 @@ impl Inside for Serving {
     }
 
     fn end_session(&self, id: &str, reason: EndReason) {
-        self.inbox().tell(Input::Ended {
+        self.tell(Input::Ended {
             id: id.to_owned(),
             reason,
         });
@@ -260,3 +288,7 @@ impl Drop for Serving {
         self.stop();
     }
 }
+
+/// Requests that may wait for the start: as many sessions as an element is asked for in its first moment, and more than
+/// an application forwards by mistake.
+const MAX_WAITING: usize = 64;

@@ -91,3 +91,27 @@ fn requests_before_the_start_wait_for_it() {
     assert_eq!(promise.wait(), gst::PromiseResult::Replied);
     assert_eq!(status(&promise.get_reply().unwrap().to_owned()), 201);
 }
+
+#[test]
+fn only_so_many_requests_wait_for_a_start() {
+    gst::init().unwrap();
+    let signaller: Signallable = WhipServerSignaller::default().upcast();
+    let post = || {
+        let promise = gst::Promise::new();
+        signaller.emit_by_name::<()>("post", &[&None::<String>, &bytes(&sample("sendonly")), &promise]);
+        promise
+    };
+    let waiting: Vec<_> = (0..64).map(|_| post()).collect();
+    for _ in 0..3 {
+        let refused = post();
+        assert_eq!(refused.wait(), gst::PromiseResult::Replied);
+        assert_eq!(status(&refused.get_reply().unwrap().to_owned()), 503);
+    }
+    // A stop answers those who waited, and makes room.
+    signaller.stop();
+    for promise in waiting {
+        assert_eq!(promise.wait(), gst::PromiseResult::Replied);
+        assert_eq!(status(&promise.get_reply().unwrap().to_owned()), 503);
+    }
+    drop(post());
+}
