@@ -145,3 +145,150 @@ fn the_element_itself_takes_navigation() {
         ["video_0"]
     );
 }
+
+/// What each message of the channel for navigation becomes: the event's name, and a field with its value.
+const MESSAGES: [(&str, &str, &str, &str); 13] = [
+    (r#""event":"KeyPress","key":"a""#, "key-press", "key", "a"),
+    (r#""event":"KeyRelease","key":"Up""#, "key-release", "key", "Up"),
+    (
+        r#""event":"MouseMove","x":1.5,"y":2.5"#,
+        "mouse-move",
+        "pointer_y",
+        "2.5",
+    ),
+    (
+        r#""event":"MouseButtonPress","button":1,"x":1.0,"y":2.0"#,
+        "mouse-button-press",
+        "button",
+        "1",
+    ),
+    (
+        r#""event":"MouseButtonRelease","button":3,"x":1.0,"y":2.0"#,
+        "mouse-button-release",
+        "button",
+        "3",
+    ),
+    (
+        r#""event":"MouseDoubleClick","button":1,"x":1.0,"y":2.0"#,
+        "mouse-double-click",
+        "pointer_x",
+        "1",
+    ),
+    (
+        r#""event":"MouseScroll","x":1.0,"y":2.0,"delta_x":0.0,"delta_y":-120.0"#,
+        "mouse-scroll",
+        "delta_pointer_y",
+        "-120",
+    ),
+    (
+        r#""event":"TouchDown","identifier":7,"x":1.0,"y":2.0,"pressure":0.5"#,
+        "touch-down",
+        "identifier",
+        "7",
+    ),
+    (
+        r#""event":"TouchMotion","identifier":7,"x":1.0,"y":2.0,"pressure":0.5"#,
+        "touch-motion",
+        "pressure",
+        "0.5",
+    ),
+    (
+        r#""event":"TouchUp","identifier":7,"x":1.0,"y":2.0"#,
+        "touch-up",
+        "pointer_y",
+        "2",
+    ),
+    (r#""event":"TouchFrame""#, "touch-frame", "", ""),
+    (r#""event":"TouchCancel""#, "touch-cancel", "", ""),
+    (
+        r#""event":"Command","command":"menu1""#,
+        "command",
+        "command-code",
+        "1",
+    ),
+];
+
+/// A field as a launch line would write it, without its type.
+fn text(structure: &gst::Structure, field: &str) -> String {
+    let value = structure.value(field).unwrap();
+    match value.get::<f64>() {
+        Ok(number) => number.to_string(),
+        Err(_) => value.serialize().unwrap().to_string(),
+    }
+}
+
+/// Every event arrives at the source of pictures, over either channel.
+#[track_caller]
+fn arrives(producer: &Producer, label: &str, wrap: impl Fn(usize, &str) -> String) {
+    let events = record_events(producer);
+    let consumer = Consumer::join(&producer.signaller, "one");
+    let channel = channel(&consumer, label);
+    for (index, (message, ..)) in MESSAGES.iter().enumerate() {
+        let event = format!(r#"{{{message},"modifier_state":"shift-mask"}}"#);
+        channel.send_string_full(Some(&wrap(index, &event))).unwrap();
+    }
+    let arrived = || -> Vec<gst::Structure> {
+        let events = events.lock().unwrap();
+        let of_video = named(&events, NAVIGATION).filter(|(pad, _)| pad == "video_0");
+        of_video.map(|(_, structure)| structure.clone()).collect()
+    };
+    wait_until("every event leaves", || arrived().len() == MESSAGES.len());
+    for ((message, name, field, value), structure) in MESSAGES.iter().zip(arrived()) {
+        assert_eq!(
+            structure.get::<&str>("event"),
+            Ok(*name),
+            "{message}: {structure}"
+        );
+        if !field.is_empty() {
+            assert_eq!(text(&structure, field), *value, "{message}: {structure}");
+        }
+    }
+}
+
+#[test]
+fn every_event_of_a_user_arrives_over_the_channel_for_navigation() {
+    let producer = producer("enable-data-channel-navigation");
+    arrives(&producer, "input", |_, event| event.to_owned());
+}
+
+#[test]
+fn every_event_of_a_user_arrives_over_the_channel_for_control() {
+    let producer = producer("enable-control-data-channel");
+    arrives(&producer, "control", |id, event| {
+        format!(r#"{{"id":{id},"mid":"video0","request":{{"type":"navigationEvent","event":{event}}}}}"#)
+    });
+}
+
+#[test]
+fn a_request_for_a_mix_matrix_reaches_the_stream_it_names_with_its_numbers() {
+    let producer = producer("enable-control-data-channel");
+    let events = record_events(&producer);
+    let consumer = Consumer::join(&producer.signaller, "one");
+    let control = channel(&consumer, "control");
+    // As a string of its own as well as an object; rows of whole numbers become what the others are.
+    let request = r#"{"type":"customUpstreamEvent","structureName":"GstRequestAudioMixMatrix","structure":{"matrix":[[1,0],[0.5,0.5]]}}"#;
+    let quoted = serde_json::Value::String(request.to_owned());
+    for (id, request) in [(1, request.to_owned()), (2, quoted.to_string())] {
+        let message = format!(r#"{{"id":{id},"mid":"audio1","request":{request}}}"#);
+        control.send_string_full(Some(&message)).unwrap();
+    }
+    let arrived = || {
+        let events = events.lock().unwrap();
+        named(&events, "GstRequestAudioMixMatrix")
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    wait_until("both leave", || arrived().len() == 2);
+    for (pad, structure) in arrived() {
+        assert_eq!(pad, "audio_0");
+        let rows = structure.get::<gst::Array>("matrix").unwrap();
+        let numbers: Vec<Vec<f64>> = rows
+            .iter()
+            .map(|row| {
+                let row = row.get::<gst::Array>().unwrap();
+                row.iter().map(|number| number.get::<f64>().unwrap()).collect()
+            })
+            .collect();
+        assert_eq!(numbers, [[1.0, 0.0], [0.5, 0.5]]);
+    }
+}

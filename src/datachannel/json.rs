@@ -65,22 +65,16 @@ fn convert(field: &str, value: &Value, depth: usize) -> Result<glib::SendValue, 
         Value::Number(number) => Ok(NumberKind::of(number).value(number)),
         Value::String(text) if text.contains('\0') => Err(JsonError::Text(field.to_owned())),
         Value::String(text) => Ok(text.to_send_value()),
-        Value::Array(items) => array(field, items, depth),
+        Value::Array(items) => array(field, items, number_kind(items), depth),
         Value::Object(object) => Ok(structure(NESTED_NAME, object, depth)?.to_send_value()),
     }
 }
 
-/// GStreamer's arrays may mix types, but who reads them mostly looks at the first item.
-fn array(field: &str, items: &[Value], depth: usize) -> Result<glib::SendValue, JsonError> {
-    let numbers: Vec<_> = items.iter().filter_map(Value::as_number).collect();
-    if !numbers.is_empty() && numbers.len() == items.len() {
-        let kind = numbers
-            .iter()
-            .map(|number| NumberKind::of(number))
-            .max()
-            .unwrap_or(NumberKind::Unsigned);
-        let values = numbers.into_iter().map(|number| kind.value(number));
-        return Ok(gst::Array::from_iter(values).to_send_value());
+/// GStreamer's arrays may mix types, but who reads them mostly looks at the first item. `kind` is that of all numbers
+/// inside, those of inner arrays too: the rows of a matrix must not differ.
+fn array(field: &str, items: &[Value], kind: NumberKind, depth: usize) -> Result<glib::SendValue, JsonError> {
+    if depth > MAX_DEPTH {
+        return Err(JsonError::TooDeep(field.to_owned()));
     }
     let is_mixed = items
         .windows(2)
@@ -88,11 +82,24 @@ fn array(field: &str, items: &[Value], depth: usize) -> Result<glib::SendValue, 
     if is_mixed {
         return Err(JsonError::Mixed(field.to_owned()));
     }
-    let values = items
-        .iter()
-        .map(|item| convert(field, item, depth + 1))
-        .collect::<Result<Vec<_>, _>>()?;
+    let item = |item: &Value| match item {
+        Value::Number(number) => Ok(kind.value(number)),
+        Value::Array(inner) => array(field, inner, kind, depth + 1),
+        other => convert(field, other, depth + 1),
+    };
+    let values = items.iter().map(item).collect::<Result<Vec<_>, _>>()?;
     Ok(gst::Array::from_iter(values).to_send_value())
+}
+
+/// The kind that every number in an array, and in arrays inside of it, can be written as. The parser of the text bounds
+/// how deep they are.
+fn number_kind(items: &[Value]) -> NumberKind {
+    let kind = |item: &Value| match item {
+        Value::Number(number) => NumberKind::of(number),
+        Value::Array(inner) => number_kind(inner),
+        _ => NumberKind::Unsigned,
+    };
+    items.iter().map(kind).max().unwrap_or(NumberKind::Unsigned)
 }
 
 /// The three kinds of numbers, each able to take the place of those before it.
@@ -165,6 +172,18 @@ mod tests {
             nested.first().and_then(|value| value.get::<f64>().ok()),
             Some(1.0)
         );
+    }
+
+    #[test]
+    fn numbers_of_nested_arrays_get_one_type() {
+        gst::init().unwrap();
+        let object = json!({"matrix": [[1, 0], [0.5, -2]], "empty": [[], []]});
+        let structure = to_structure("a", object.as_object().unwrap()).unwrap();
+        let rows = structure.get::<gst::Array>("matrix").unwrap();
+        let row = |index: usize| rows[index].get::<gst::Array>().unwrap();
+        let numbers = |row: gst::Array| row.iter().map(|it| it.get::<f64>().unwrap()).collect::<Vec<_>>();
+        assert_eq!(numbers(row(0)), [1.0, 0.0]);
+        assert_eq!(numbers(row(1)), [0.5, -2.0]);
     }
 
     #[test]
