@@ -36,20 +36,24 @@ pub(crate) trait BaseWebRTCSinkImpl: BinImpl {}
 #[properties(wrapper_type = super::BaseWebRTCSink)]
 pub struct BaseWebRTCSink {
     #[property(name = "video-caps", type = gst::Caps, get, set = Self::set_video_caps, member = video_caps, mutable_ready,
-        nick = "Video caps", blurb = "Video codecs to offer, in order of preference, as caps such as video/x-vp8; \
-        NULL or empty offers none. Read when a consumer connects")]
+        nick = "Video caps", blurb = "Video codecs to offer, in order of preference, as caps such as \
+        \"video/x-h264; video/x-vp8\"; video/x-raw sends pictures as they are (RFC 4175). NULL or empty offers none. Read \
+        when a consumer connects")]
     #[property(name = "audio-caps", type = gst::Caps, get, set = Self::set_audio_caps, member = audio_caps, mutable_ready,
         nick = "Audio caps", blurb = "Audio codecs to offer, in order of preference, as caps such as audio/x-opus; \
-        NULL or empty offers none. Read when a consumer connects")]
+        audio/x-raw,format=S16BE sends L16, S24BE L24, U8 L8. NULL or empty offers none. Read when a consumer connects")]
     #[property(name = "stun-server", type = Option<String>, get, set = Self::set_stun_server, member = stun_server,
         default = Some(Settings::STUN_SERVER), nick = "STUN server", blurb = "STUN server that tells this host its \
-        public address, as stun://host:port; empty or NULL for none. Read when a consumer connects")]
+        public address, as stun://host:port; empty (gst-launch-1.0 ... stun-server='\"\"') or NULL for none. Read when a \
+        consumer connects")]
     #[property(name = "turn-servers", type = gst::Array, get, set, member = turn_servers, mutable_ready,
         element_spec = &*TURN_SERVER, nick = "TURN servers", blurb = "TURN servers that relay where no direct path \
-        exists, each as turn://user:password@host:port or turns://user:password@host:port. Read when a consumer connects")]
+        exists, each as turn://user:password@host:port or turns://user:password@host:port: gst-launch-1.0 ... \
+        turn-servers='<\"turn://user:password@host:port\">'. Read when a consumer connects")]
     #[property(name = "congestion-control", type = WebRTCSinkCongestionControl, get, set, member = congestion_control,
-        mutable_ready, nick = "Congestion control", blurb = "How a consumer's bitrate is found. Read when a consumer \
-        connects", builder(WebRTCSinkCongestionControl::default()))]
+        mutable_ready, nick = "Congestion control", blurb = "How the bitrate that a consumer's network carries is \
+        found: gcc follows delay and loss, homegrown is a simpler heuristic, disabled sends max-bitrate to everybody. \
+        Read when a consumer connects", builder(WebRTCSinkCongestionControl::default()))]
     #[property(name = "min-bitrate", type = u32, get, set, member = min_bitrate, mutable_ready, minimum = 1,
         default = Settings::MIN_BITRATE, nick = "Minimal bitrate", blurb = "Lowest bitrate, in bit/s, that a video \
         encoder is asked for. Read when a consumer connects")]
@@ -78,11 +82,12 @@ pub struct BaseWebRTCSink {
         mutable_ready, nick = "ICE transport policy", blurb = "Whether any path may be used or only those through a \
         TURN server. Read when a consumer connects", builder(WebRTCICETransportPolicy::All))]
     #[property(name = "signaller", type = Signallable, get, set = Self::set_signaller, member = signaller, mutable_ready,
-        nick = "Signaller", blurb = "Object that finds consumers and carries descriptions and candidates to them; \
-        one that is set while the element runs takes over when it starts anew")]
+        nick = "Signaller", blurb = "Object that finds consumers and carries descriptions and candidates to them. \
+        Its properties are set as signaller::name, such as signaller::uri, and read when the element starts; an object \
+        that is set while the element runs takes over when it starts anew")]
     #[property(name = "run-web-server", type = bool, get, set, member = run_web_server, mutable_ready,
-        nick = "Run web server", blurb = "Whether the element serves web-server-directory over HTTP while it is at \
-        least PAUSED")]
+        nick = "Run web server", blurb = "Whether the element serves web-server-directory over HTTP at \
+        web-server-host-addr while it is at least PAUSED")]
     #[property(name = "web-server-cert", type = Option<String>, get, set = Self::set_web_server_cert, member = web_server_cert,
         nick = "Web server certificate", blurb = "PEM file with the web server's certificate chain; with \
         web-server-key it makes the server speak TLS. Read when the server starts")]
@@ -232,11 +237,17 @@ static STRUCTURES: LazyLock<[glib::ParamSpec; 2]> = LazyLock::new(|| {
     [
         glib::ParamSpecBoxed::builder::<gst::Structure>(META)
             .nick("Metadata")
-            .blurb("What signalling tells others about this producer. Read when the signaller asks")
+            .blurb(
+                "What signalling tells others about this producer, such as meta=\"meta,name=camera\". Read when the \
+                 signaller asks",
+            )
             .build(),
         glib::ParamSpecBoxed::builder::<gst::Structure>(STATS)
             .nick("Statistics")
-            .blurb("Statistics of every session by its id: those of webrtcbin, and what its encoders do")
+            .blurb(
+                "Statistics of every session by its id: those of webrtcbin, and in consumer-stats its encoders, \
+                 bitrates, losses and path (docs/statistics.md)",
+            )
             .read_only()
             .build(),
     ]
