@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::str::FromStr;
 use std::sync::atomic::Ordering;
 
 use common::consumer::{Consumer, Options};
@@ -22,27 +23,63 @@ fn caps((width, height): (i32, i32)) -> gst::Caps {
         .build()
 }
 
-#[test]
-fn ten_changes_of_size_reach_three_consumers() {
+/// A producer whose picture goes through a filter that a test can set.
+fn producer() -> (Producer, gst::Element) {
     let producer = Producer::prepare(&[], |_| ());
-    let source = "videotestsrc is-live=true ! capsfilter name=size ! sink.";
+    let source = "videotestsrc is-live=true ! videoconvert ! capsfilter name=size ! sink.";
     let pad = add_source(&producer.pipeline, &producer.sink, source);
-    let bin = pad
-        .peer()
-        .unwrap()
-        .parent_element()
-        .unwrap()
-        .downcast::<gst::Bin>()
-        .unwrap();
-    let filter = bin.by_name("size").unwrap();
+    let source = pad.peer().unwrap().parent_element().unwrap();
+    let filter = source.downcast::<gst::Bin>().unwrap().by_name("size").unwrap();
     filter.set_property("caps", caps(SIZES[0]));
     producer.play();
-    let options = Options {
-        decode: true,
-        ..Options::default()
-    };
+    (producer, filter)
+}
+
+const DECODE: Options = Options {
+    decode: true,
+    alter_answer: None,
+    video_codec: None,
+    offers: false,
+    loses_every: None,
+    link: None,
+    latency_ms: None,
+};
+
+#[test]
+fn frame_rate_and_colours_may_change_while_consumers_watch() {
+    let (producer, filter) = producer();
+    let consumer = Consumer::join_with(&producer.signaller, "one", DECODE);
+    consumer.wait_frames(0, 10);
+    for change in [
+        "framerate=30/1",
+        "framerate=5/1",
+        "framerate=25/1,colorimetry=bt709",
+        "framerate=25/1,colorimetry=bt601,chroma-site=mpeg2",
+        "framerate=25/1,pixel-aspect-ratio=2/1",
+        "framerate=15/1,colorimetry=1:4:0:0",
+    ] {
+        let caps = format!("video/x-raw,format=I420,width=320,height=240,{change}");
+        filter.set_property("caps", gst::Caps::from_str(&caps).unwrap());
+        let decoded = || consumer.stream(0).unwrap().decoded.load(Ordering::SeqCst);
+        let before = decoded();
+        wait_until(&format!("decoding goes on with {change}"), || {
+            decoded() > before + 10
+        });
+    }
+    assert_eq!(consumer.stream(0).unwrap().missing.load(Ordering::SeqCst), 0);
+    assert_eq!(
+        consumer.seen.descriptions.lock().unwrap().len(),
+        1,
+        "nothing is negotiated"
+    );
+    producer.assert_no_errors();
+}
+
+#[test]
+fn ten_changes_of_size_reach_three_consumers() {
+    let (producer, filter) = producer();
     let consumers: Vec<_> = (0..3)
-        .map(|n| Consumer::join_with(&producer.signaller, &n.to_string(), options))
+        .map(|n| Consumer::join_with(&producer.signaller, &n.to_string(), DECODE))
         .collect();
     for change in 0..=10 {
         let size = SIZES[change % 2];

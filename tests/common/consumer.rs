@@ -443,7 +443,12 @@ fn connect(pipeline: &gst::Pipeline, pad: &gst::Pad, stream: &Arc<Stream>, encod
         (true, "VP8") => "rtpvp8depay ! vp8dec ! ",
         (true, "VP9") => "rtpvp9depay ! vp9dec ! ",
         (true, "H264") => "rtph264depay ! h264parse ! avdec_h264 ! ",
+        (true, "H265") => "rtph265depay ! h265parse ! avdec_h265 ! ",
         (true, "OPUS") => "rtpopusdepay ! opusdec ! ",
+        (true, "L16") => "rtpL16depay ! ",
+        (true, "L24") => "rtpL24depay ! ",
+        (true, "L8") => "rtpL8depay ! ",
+        (true, "RAW") => "rtpvrawdepay ! ",
         _ => "",
     };
     let description = format!("queue ! {decoding} fakesink name=end sync=false async=false");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The sending side among other programs and hard facts: real files, a real TURN server, a signalling server that is
-//! killed, the example programs, and properties with absurd values.
+//! killed, the example programs, peers that stall, links of different capacity, and properties with absurd values.
 #![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 #![allow(unreachable_pub, reason = "tests have no crate to export to")]
 
@@ -10,12 +10,17 @@ mod common;
 #[path = "../interop/whip/process.rs"]
 mod process;
 
+mod adapting;
+mod encoded_input;
 mod examples;
 mod file;
+mod grouping;
 mod media;
 mod nonsense;
 mod relay_only;
 mod server_killed;
+mod servers;
+mod stalled_channel;
 
 use std::time::Instant;
 

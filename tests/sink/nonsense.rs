@@ -228,6 +228,28 @@ fn absurd_values_are_taken_or_refused_in_every_state() {
     }
 }
 
+/// What a launch line can set: the element's own properties, and its signaller's.
+fn settable(element: &gst::Element) -> Vec<String> {
+    let names = |object: &glib::Object, prefix: &str| -> Vec<String> {
+        let all = object.list_properties().to_vec();
+        let settable = all.iter().filter(|pspec| {
+            pspec.flags().contains(glib::ParamFlags::WRITABLE)
+                && !pspec.flags().contains(glib::ParamFlags::CONSTRUCT_ONLY)
+                && !["name", "parent"].contains(&pspec.name())
+        });
+        settable
+            .map(|pspec| format!("{prefix}{}", pspec.name()))
+            .collect()
+    };
+    let signaller = element
+        .has_property("signaller")
+        .then(|| element.property::<Option<glib::Object>>("signaller"))
+        .flatten();
+    let mut all = names(element.upcast_ref(), "");
+    all.extend(signaller.iter().flat_map(|it| names(it, "signaller::")));
+    all
+}
+
 #[test]
 fn launch_lines_with_absurd_values_are_refused_or_run() {
     let _turn = take_turns();
@@ -244,14 +266,9 @@ fn launch_lines_with_absurd_values_are_refused_or_run() {
     ];
     for factory in factories() {
         let element = factory.create().build().unwrap();
-        for pspec in element.list_properties() {
-            let is_settable = pspec.flags().contains(glib::ParamFlags::WRITABLE)
-                && !pspec.flags().contains(glib::ParamFlags::CONSTRUCT_ONLY);
-            if !is_settable || ["name", "parent"].contains(&pspec.name()) {
-                continue;
-            }
+        for name in settable(&element) {
             for value in values {
-                let line = format!("{} {}={value}", factory.name(), pspec.name());
+                let line = format!("{} {name}={value}", factory.name());
                 match gst::parse::launch(&line) {
                     Ok(element) => drop(element),
                     Err(error) => assert!(!error.message().is_empty(), "{line}"),
