@@ -137,7 +137,10 @@ fn explained(
         // Without a code: no connection, a timeout, or the service in trouble. A refusal without a known code won't pass.
         _ => match status {
             Some(400..=428 | 430..=499) => ChannelError::user(failed),
-            _ => ChannelError::service(failed),
+            Some(_) => ChannelError::service(failed),
+            None => ChannelError::service(format!(
+                "no answer from the service in {region}: check signaller::region, and this machine's network ({failed})"
+            )),
         },
     }
 }
@@ -199,6 +202,13 @@ mod tests {
         for (code, status) in cases {
             assert!(error(code, status).is_passing(false), "{code} {status:?}");
         }
+    }
+
+    #[test]
+    fn a_region_that_nobody_answers_in_is_named() {
+        let text = error("", None).to_string();
+        assert!(text.contains("eu-west-1: check signaller::region"), "{text}");
+        assert!(!error("", Some(500)).to_string().contains("signaller::region"));
     }
 
     #[test]
