@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 //! How the colours of raw video are to be written down so that browsers show them as they are at the source.
 //!
-//! Pure. VP8's frames say nothing of it, and browsers take them for BT.601 (RFC 6386, section 9.2). H.264 that says nothing
-//! they take for BT.709 at every size, and of the full range no encoder tells them: what came from `vp9enc`, `x264enc`
-//! and `openh264enc` was up to 38 of 255 off in Chromium. Owns the choice of the colorimetry before an encoder; the rest
-//! of the filter there is `convert`'s.
+//! Pure. VP8's frames say nothing of it, and browsers take them for BT.601 (RFC 6386, section 9.2). H.264 that says
+//! nothing they take for BT.709 at every size, and of the full range no encoder tells them: what came from `vp9enc`,
+//! `x264enc` and `openh264enc` was up to 38 of 255 off in Chromium. Owns the choice of the colorimetry before an encoder;
+//! the rest of the filter there is `convert`'s.
 
 use gst_video::{VideoColorMatrix, VideoColorRange};
 
@@ -48,8 +48,8 @@ impl Colours {
     }
 }
 
-/// The matrix of the FCC, which differs from BT.601's by 0.4 %. `videoconvert` 1.22 leaves the range as it is when that is
-/// all that differs (black and white were 16 and 20 of 255 off), and converts it together with the matrix.
+/// The matrix of the FCC, which differs from BT.601's by 0.4 %. `videoconvert` 1.22 leaves the range as it is when that
+/// is all that differs (grey of 191 came out as 201), and converts it together with the matrix.
 const NEARLY_BT601: &str = "2:2:16:4";
 /// Encoders that write the matrix into their stream, by what Chromium shows.
 const TELLING_ENCODERS: [&str; 2] = ["vp9enc", "x264enc"];

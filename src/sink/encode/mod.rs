@@ -8,9 +8,11 @@
 //! - `sharing`: pure; who shares an encoder, and at which bitrate.
 //! - `switch`, `moving`: pure; how a consumer changes branches without a frame lost or doubled. `ahead`: pure; the key
 //!   frame that is ready when a consumer is connected.
-//! - `keyframes`: pure; how requests of many consumers become few key frames. `lastkey`: pure; the newest one of encoded input.
+//! - `keyframes`: pure; how requests of many consumers become few key frames. `lastkey`: pure; the newest key frame of
+//!   encoded input.
 //! - `candidates`, `meter`, `mitigation`: pure; which encoder next, what left it, size and rate that suit a bitrate.
-//! - `chain`, `convert`, `colours`: the elements, and caps between them. `pipeline`, `branch`: one running branch. `tap`: one consumer's end of it.
+//! - `chain`, `convert`, `colours`: the elements, and the caps between them. `pipeline`, `branch`: one running branch.
+//!   `tap`: one consumer's end of it.
 //! - `worker`: the one thread of a pool. `registry`, `grouping`, `lifecycle`: what it does. `state`: what all threads share.
 //!
 //! A frame crosses two threads: the one that pushes input, and the branch's own, which encodes and hands the result
