@@ -25,8 +25,8 @@
 //! ```
 //!
 //! Around the estimate: [`pacer`] decides what leaves when, [`allocate`] splits the estimate over encoders,
-//! [`fec`] decides whether redundancy pays, [`playout`] how long pictures are held so that repairs are in time,
-//! [`mitigate`] lowers resolution and frame rate where the rate is too low.
+//! [`layers`] a stream's share over the sizes it is sent in, [`fec`] decides whether redundancy pays, [`playout`] how long
+//! pictures are held so that repairs are in time, [`mitigate`] lowers resolution and frame rate where the rate is too low.
 
 pub mod allocate;
 pub mod fec;
@@ -34,6 +34,7 @@ pub mod feedback;
 pub mod gcc;
 pub mod history;
 pub mod homegrown;
+pub mod layers;
 pub mod mitigate;
 pub mod pacer;
 pub mod path;

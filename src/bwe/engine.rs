@@ -308,7 +308,8 @@ impl Engine {
             if !self.padding.is_available() {
                 self.pacer.padding_available();
             }
-            self.padding.remember(&bytes[..header.length], repair);
+            let layer_ids = self.streams.layer_ids;
+            self.padding.remember(&bytes[..header.length], repair, layer_ids);
         }
     }
 

@@ -59,7 +59,7 @@ pub(super) fn with_extension<const N: usize>(header: &[u8], id: u8, value: [u8; 
         return None;
     }
     let data_start = start + 4;
-    let used = extension.elements().last().map_or(0, |(_, end)| end);
+    let used = extension.elements().last().map_or(0, |element| element.end);
     let mut bytes = header.get(..data_start + used)?.to_vec();
     bytes.push(id << 4 | (N - 1) as u8);
     bytes.extend(value);
@@ -73,6 +73,24 @@ pub(super) fn with_extension<const N: usize>(header: &[u8], id: u8, value: [u8; 
 pub(super) fn set_sequence(packet: &mut [u8], sequence: u16) {
     if let Some(field) = packet.get_mut(2..4) {
         field.copy_from_slice(&sequence.to_be_bytes());
+    }
+}
+
+/// Gives the extension with the id `from` another id; what it says stays.
+pub(super) fn rename_extension(packet: &mut [u8], from: u8, to: u8) {
+    let sources = packet.first().map_or(0, |first| usize::from(first & 0x0f) * 4);
+    let start = FIXED_LENGTH + sources;
+    let Some(extension) = packet.get(start..).and_then(Extension::parse) else {
+        return;
+    };
+    let (profile, found) = (extension.profile, extension.elements().find(|it| it.id == from));
+    let Some(element) = found else { return };
+    if let Some(header) = packet.get_mut(start + EXTENSION_HEADER_LENGTH + element.start) {
+        *header = if profile == ONE_BYTE {
+            (to << 4) | (*header & 0x0f)
+        } else {
+            to
+        };
     }
 }
 
@@ -93,6 +111,13 @@ pub(super) fn padding(header: &[u8], repair: Repair, sequence: u16, size: usize)
     packet
 }
 
+/// One extension: where its header begins among the data of the block, and where it ends.
+struct Element {
+    id: u8,
+    start: usize,
+    end: usize,
+}
+
 /// The extension block of a header (RFC 8285).
 struct Extension<'a> {
     profile: u16,
@@ -111,11 +136,11 @@ impl<'a> Extension<'a> {
 
     /// Whether there is an element with this id.
     fn contains(&self, id: u8) -> bool {
-        self.elements().any(|(found, _)| found == id)
+        self.elements().any(|element| element.id == id)
     }
 
-    /// Each element's id and where it ends, in either form (RFC 8285, sections 4.2 and 4.3).
-    fn elements(&self) -> impl Iterator<Item = (u8, usize)> {
+    /// The elements, in either form (RFC 8285, sections 4.2 and 4.3).
+    fn elements(&self) -> impl Iterator<Item = Element> {
         let mut next = 0;
         std::iter::from_fn(move || {
             let padding = self
@@ -131,7 +156,7 @@ impl<'a> Extension<'a> {
                 _ => return None,
             };
             next = start + header + length;
-            (next <= self.data.len()).then_some((id, next))
+            (next <= self.data.len()).then_some(Element { id, start, end: next })
         })
     }
 }
@@ -139,6 +164,8 @@ impl<'a> Extension<'a> {
 /// The fixed header: version, flags, payload type, sequence number, timestamp and SSRC (RFC 3550, section 5.1).
 const FIXED_LENGTH: usize = 12;
 const VERSION: u8 = 2;
+/// Profile and length before the elements of an extension block (RFC 3550, section 5.3.1).
+const EXTENSION_HEADER_LENGTH: usize = 4;
 const PADDING_BIT: u8 = 0x20;
 const EXTENSION_BIT: u8 = 0x10;
 const MARKER_BIT: u8 = 0x80;
@@ -190,6 +217,19 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn an_extension_gets_another_id_and_keeps_what_it_says() {
+        let mut one_byte = packet(96, 7, 300, 0);
+        rename_extension(&mut one_byte, 5, 4);
+        assert_eq!(one_byte[12..], [0xbe, 0xde, 0, 1, 0x41, 0, 0, 0]);
+        rename_extension(&mut one_byte, 5, 3);
+        assert_eq!(one_byte[16], 0x41, "there is none to rename");
+        let mut two_byte = packet(96, 7, 300, 0);
+        two_byte.splice(12.., [0x10, 0, 0, 2, 3, 1, 0xff, 0, 20, 2, 0, 0]);
+        rename_extension(&mut two_byte, 20, 21);
+        assert_eq!(two_byte[20..], [21, 2, 0, 0]);
+    }
+
+    #[test]
     fn what_is_cut_short_is_no_packet() {
         let whole = packet(96, 7, 300, 0);
         for length in 0..whole.len() {
@@ -207,6 +247,8 @@ pub(super) mod tests {
                     proptest::prop_assert_eq!(Header::parse(&longer, Some(id)).map(|it| it.length), Some(longer.len()));
                 }
             }
+            let mut renamed = bytes.clone();
+            rename_extension(&mut renamed, id, 1);
         });
     }
 

@@ -24,11 +24,15 @@ impl Padding {
         self.template.is_some()
     }
 
-    /// Padding is made from this header from now on.
-    pub(super) fn remember(&mut self, header: &[u8], repair: Repair) {
+    /// Padding is made from this header from now on. Where a packet names its layer, padding names the layer that it
+    /// repairs: `layer_ids` are the ids of these two extensions (RFC 8852).
+    pub(super) fn remember(&mut self, header: &[u8], repair: Repair, layer_ids: Option<(u8, u8)>) {
         let mut bytes = self.template.take().map(|(bytes, _)| bytes).unwrap_or_default();
         bytes.clear();
         bytes.extend_from_slice(header);
+        if let Some((layer, repaired)) = layer_ids {
+            packet::rename_extension(&mut bytes, layer, repaired);
+        }
         self.template = Some((bytes, repair));
     }
 
@@ -85,7 +89,7 @@ mod tests {
         gst::init().expect("GStreamer initialises");
         let mut padding = Padding::default();
         assert_eq!(padding.packet(100), None);
-        padding.remember(&packet(96, 1000, 9, 0), REPAIR);
+        padding.remember(&packet(96, 1000, 9, 0), REPAIR, None);
         let first = header(&padding.packet(100).expect("a header was seen"));
         assert_eq!((first.ssrc, first.payload_type, first.sequence), (2000, 97, 1));
         let mut repair = gst::Buffer::from_mut_slice(packet(97, 2000, 700, 10));
@@ -101,11 +105,11 @@ mod tests {
     #[test]
     fn numbers_go_on_when_streams_change() {
         let mut padding = Padding::default();
-        padding.remember(&packet(96, 1000, 9, 0), REPAIR);
+        padding.remember(&packet(96, 1000, 9, 0), REPAIR, None);
         padding.packet(100);
         padding.forget();
         assert!(!padding.is_available());
-        padding.remember(&packet(96, 1000, 9, 0), REPAIR);
+        padding.remember(&packet(96, 1000, 9, 0), REPAIR, None);
         assert_eq!(
             header(&padding.packet(100).expect("a header was seen")).sequence,
             2

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use congestion::pacer::Class;
 
 use crate::sdp::extmap;
+use crate::sdp::media::repairs;
 
 /// Payload types and SSRCs of a session.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub(crate) struct Streams {
     pub(super) twcc_id: Option<u8>,
     /// Id of the header extension that says how long to hold pictures, where both ends know it.
     pub(super) playout_delay_id: Option<u8>,
+    /// Ids of the header extensions that name the layer of a packet, and the layer that a retransmission repairs.
+    pub(super) layer_ids: Option<(u8, u8)>,
     /// Whether both ends know ULPFEC.
     pub(super) has_fec: bool,
 }
@@ -78,6 +81,9 @@ impl Streams {
 
     fn add(&mut self, media: &gst_sdp::SDPMediaRef) {
         self.twcc_id = self.twcc_id.or_else(|| extmap::id_of(media, extmap::TWCC_URI));
+        let layers = extmap::id_of(media, extmap::RID_URI);
+        let repaired = extmap::id_of(media, extmap::REPAIRED_RID_URI);
+        self.layer_ids = self.layer_ids.or(layers.zip(repaired));
         let formats = media.formats().filter_map(|format| format.parse::<u8>().ok());
         if media.media() == Some("audio") {
             self.audio.extend(formats);
@@ -85,8 +91,7 @@ impl Streams {
         }
         let repairing: BTreeSet<u8> = attributes(media, "rtpmap").filter_map(rtx_payload_type).collect();
         if let Some(&payload_type) = repairing.first() {
-            let groups = attributes(media, "ssrc-group").filter_map(repaired_and_repairing);
-            self.repairs.extend(groups.map(|(ssrc, repairing)| {
+            self.repairs.extend(repairs(media).map(|(ssrc, repairing)| {
                 (
                     ssrc,
                     Repair {
@@ -122,14 +127,6 @@ fn rtx_payload_type(rtpmap: &str) -> Option<u8> {
     payload_type.parse().ok().filter(|_| is_rtx)
 }
 
-/// The SSRCs of `FID 1 2` (RFC 5576, section 4.2).
-fn repaired_and_repairing(group: &str) -> Option<(u32, u32)> {
-    let mut words = group.split_whitespace();
-    let is_fid = words.next()? == "FID";
-    let (repaired, repairing) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-    is_fid.then_some((repaired, repairing))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,7 +151,17 @@ mod tests {
         let classes = [111, 96, 97, 98, 99, 5].map(|payload_type| streams.class(payload_type));
         let (video, repair) = (Class::Video, Class::Retransmission);
         assert_eq!(classes, [Class::Audio, video, repair, video, repair, video]);
-        assert_eq!(streams.twcc_id, Some(5));
+        assert_eq!((streams.twcc_id, streams.layer_ids), (Some(5), None));
+    }
+
+    #[test]
+    fn layers_are_named_by_extensions() {
+        let media = format!(
+            "m=video 9 UDP/TLS/RTP/SAVPF 96\na=extmap:3 {}\na=extmap:4 {}\n",
+            extmap::RID_URI,
+            extmap::REPAIRED_RID_URI
+        );
+        assert_eq!(streams(&media).layer_ids, Some((3, 4)));
     }
 
     #[test]

@@ -8,6 +8,9 @@
 //!
 //! A ready token (`signaller::auth-token=…`) stands for key, secret and room. A track bears the `msid` of its pad as its
 //! name, or the pad's mid; `signaller::track-sources` says what a named track shows.
+//!
+//! With `simulcast-layers=3` a picture is sent in up to three sizes, of which the room's subscribers get the one that
+//! fits them.
 
 use gst::glib;
 use gst::prelude::*;
@@ -38,13 +41,34 @@ pub(super) fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
 }
 
 mod imp {
+    use std::marker::PhantomData;
     use std::sync::LazyLock;
 
     use super::*;
 
     /// Implementation of `GstLiveKitWebRTCSink`.
-    #[derive(Default)]
-    pub struct LiveKitWebRTCSink;
+    #[derive(Default, glib::Properties)]
+    #[properties(wrapper_type = super::LiveKitWebRTCSink)]
+    pub struct LiveKitWebRTCSink {
+        #[property(name = "simulcast-layers", type = u32, get = Self::simulcast_layers, set = Self::set_simulcast_layers,
+            mutable_ready, minimum = 1, maximum = 3, default = BaseWebRTCSink::SIMULCAST_LAYERS, nick = "Simulcast layers",
+            blurb = "Most sizes that raw video is sent in, each with half the sides of the next and an encoder of its own, \
+            so that every subscriber can be given the one that fits; small pictures have fewer. Only VP8 and H.264 are \
+            offered then. 1 sends one size. Read when a consumer connects")]
+        _simulcast_layers: PhantomData<u32>,
+    }
+
+    impl LiveKitWebRTCSink {
+        fn simulcast_layers(&self) -> u32 {
+            self.obj().upcast_ref::<BaseWebRTCSink>().simulcast_layers()
+        }
+
+        fn set_simulcast_layers(&self, layers: u32) {
+            self.obj()
+                .upcast_ref::<BaseWebRTCSink>()
+                .set_simulcast_layers(layers);
+        }
+    }
 
     #[glib::object_subclass]
     impl ObjectSubclass for LiveKitWebRTCSink {
@@ -53,6 +77,7 @@ mod imp {
         type ParentType = BaseWebRTCSink;
     }
 
+    #[glib::derived_properties]
     impl ObjectImpl for LiveKitWebRTCSink {
         fn constructed(&self) {
             self.parent_constructed();

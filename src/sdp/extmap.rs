@@ -11,6 +11,12 @@ pub(crate) const TWCC_URI: &str = "http://www.ietf.org/id/draft-holmer-rmcat-tra
 
 /// How long a receiver is asked to hold pictures (libwebrtc, docs/native-code/rtp-hdrext/playout-delay).
 pub(crate) const PLAYOUT_DELAY_URI: &str = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay";
+/// Which media section a packet belongs to (RFC 9143, section 16.2).
+pub(crate) const MID_URI: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
+/// Which layer of its section (RFC 8852, section 4.3).
+pub(crate) const RID_URI: &str = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id";
+/// Which layer a retransmission repairs (RFC 8852, section 4.4).
+pub(crate) const REPAIRED_RID_URI: &str = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id";
 
 /// The id `uri` has in this media section.
 ///

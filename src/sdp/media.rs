@@ -98,6 +98,16 @@ pub(crate) fn values<'a>(
         .filter_map(|attribute| attribute.value())
 }
 
+/// SSRCs of a section with those of their retransmissions: groups such as `FID 1 2` (RFC 5576, section 4.2).
+pub(crate) fn repairs(media: &gst_sdp::SDPMediaRef) -> impl Iterator<Item = (u32, u32)> + '_ {
+    values(media, "ssrc-group").filter_map(|group| {
+        let mut words = group.split_whitespace();
+        let is_fid = words.next()? == "FID";
+        let (repaired, repairing) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+        is_fid.then_some((repaired, repairing))
+    })
+}
+
 fn line(index: usize, sdp: &gst_sdp::SDPMessageRef, media: &gst_sdp::SDPMediaRef) -> MediaLine {
     let is_bundle_only = media
         .attributes()

@@ -109,6 +109,10 @@ fn handlers(sink: &BaseWebRTCSink, signaller: &Signallable) -> Vec<glib::SignalH
             let with_sink = with_sink.clone();
             move |_, id, error| leave(with_sink(), &id, error.as_deref())
         }),
+        signals::connect_layers_wanted(signaller, {
+            let with_sink = with_sink.clone();
+            move |_, id, mid, rids| want_layers(with_sink(), &id, &mid, rids)
+        }),
         signals::connect_shutdown(signaller, move |_| with_sink().iter().for_each(shut_down)),
     ]
 }
@@ -145,6 +149,14 @@ fn deliver(sink: Option<BaseWebRTCSink>, id: &str, input: Input) {
             "{}",
             WebRTCSinkError::NoSessionWithId(id.to_owned())
         ),
+    }
+}
+
+/// Layers come and go without the session's task: nothing is negotiated.
+fn want_layers(sink: Option<BaseWebRTCSink>, id: &str, mid: &str, rids: Vec<String>) {
+    let session = sink.and_then(|sink| sink.imp().state().session(id));
+    if let Some(session) = session {
+        session.set_wanted_layers(mid, rids);
     }
 }
 

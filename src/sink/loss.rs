@@ -23,6 +23,12 @@ pub(super) fn protect(transceiver: &WebRTCRTPTransceiver, kind: MediaKind, setti
     }
 }
 
+/// Sets a new transceiver of several layers up. Redundancy would be made over packets of different SSRCs, which no
+/// receiver can use (RFC 5109, section 7.3).
+pub(super) fn protect_layers(transceiver: &WebRTCRTPTransceiver, settings: &Settings) {
+    transceiver.set_property("do-nack", settings.do_retransmission);
+}
+
 /// Sets the share of a stream that is redundancy, in percent.
 pub(super) fn set_fec_percentage(transceiver: &WebRTCRTPTransceiver, percentage: u32) {
     if fec_percentage(transceiver) != percentage {

@@ -74,6 +74,22 @@ impl BaseWebRTCSink {
     pub(crate) fn leave_restarts_to_peers(&self) {
         self.imp().settings().may_restart_ice = false;
     }
+
+    /// Most layers a video stream is sent in unless the user wants more: one size.
+    #[cfg(feature = "livekit")]
+    pub(crate) const SIMULCAST_LAYERS: u32 = settings::Settings::SIMULCAST_LAYERS;
+
+    /// Most layers a video stream is sent in.
+    #[cfg(feature = "livekit")]
+    pub(crate) fn simulcast_layers(&self) -> u32 {
+        self.imp().settings().simulcast_layers
+    }
+
+    /// For peers that forward to others: has video sent in up to so many layers to consumers that come from now on.
+    #[cfg(feature = "livekit")]
+    pub(crate) fn set_simulcast_layers(&self, layers: u32) {
+        self.imp().settings().simulcast_layers = layers;
+    }
 }
 
 impl Default for BaseWebRTCSink {

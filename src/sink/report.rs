@@ -12,7 +12,7 @@ use gst::prelude::*;
 use gst::subclass::prelude::*;
 
 use super::encode::{BranchId, BranchSnapshot};
-use super::session::{Outlet, Session};
+use super::session::{Encoding, Outlet, Session};
 use super::{BaseWebRTCSink, WebRTCSinkMitigationMode};
 use crate::stats::ConnectionStats;
 
@@ -51,13 +51,22 @@ fn session_stats(session: &Session, branches: &BTreeMap<BranchId, BranchSnapshot
     };
     let connection = stats.as_deref().map(ConnectionStats::read);
     let mut structure = stats.unwrap_or_else(|| gst::Structure::new_empty("application/x-webrtc-stats"));
-    let video = outlets.iter().filter(|outlet| outlet.is_video());
-    let encoders = video
-        .filter_map(|outlet| encoder_stats(outlet, branches))
-        .map(|stats| stats.to_send_value());
-    let streams = outlets
+    let encodings: Vec<_> = outlets
         .iter()
-        .map(|outlet| stream_stats(outlet, branches).to_send_value());
+        .flat_map(|outlet| {
+            outlet
+                .encodings()
+                .map(move |encoding| (outlet.as_ref(), encoding))
+        })
+        .collect();
+    let encoders = encodings
+        .iter()
+        .filter(|(outlet, _)| outlet.is_video())
+        .filter_map(|(outlet, encoding)| encoder_stats(outlet, encoding, branches))
+        .map(|stats| stats.to_send_value());
+    let streams = encodings
+        .iter()
+        .map(|(outlet, encoding)| stream_stats(outlet, encoding, branches).to_send_value());
     let mut consumer = gst::Structure::builder("application/x-webrtcsink-consumer-stats")
         .field("video-encoders", gst::Array::from_iter(encoders))
         .field("streams", gst::Array::from_iter(streams))
@@ -84,37 +93,45 @@ fn session_stats(session: &Session, branches: &BTreeMap<BranchId, BranchSnapshot
 }
 
 /// As it always was: only for video that the sink encodes itself.
-fn encoder_stats(outlet: &Outlet, branches: &BTreeMap<BranchId, BranchSnapshot>) -> Option<gst::Structure> {
-    let branch = branches.get(&outlet.attachment().branch_id()?)?;
+fn encoder_stats(
+    outlet: &Outlet,
+    encoding: &Encoding,
+    branches: &BTreeMap<BranchId, BranchSnapshot>,
+) -> Option<gst::Structure> {
+    let branch = branches.get(&encoding.attachment().branch_id()?)?;
     branch.encoder.as_ref()?;
     let bitrate = branch
         .bitrate
         .map_or(0, |bitrate| i32::try_from(bitrate.bps()).unwrap_or(i32::MAX));
     let codec = outlet.codec().caps();
-    Some(
-        gst::Structure::builder("application/x-webrtcsink-video-encoder-stats")
-            .field("bitrate", bitrate)
-            .field(
-                "mitigation-mode",
-                WebRTCSinkMitigationMode::from(branch.mitigation),
-            )
-            .field(
-                "codec-name",
-                codec.structure(0).map(|structure| structure.name().to_string()),
-            )
-            .field("fec-percentage", outlet.fec_percentage())
-            .field("pad", outlet.stream().as_str())
-            .build(),
-    )
+    let stats = gst::Structure::builder("application/x-webrtcsink-video-encoder-stats")
+        .field("bitrate", bitrate)
+        .field(
+            "mitigation-mode",
+            WebRTCSinkMitigationMode::from(branch.mitigation),
+        )
+        .field(
+            "codec-name",
+            codec.structure(0).map(|structure| structure.name().to_string()),
+        )
+        .field("fec-percentage", outlet.fec_percentage())
+        .field("pad", outlet.stream().as_str())
+        .field_if_some("rid", encoding.rid());
+    Some(stats.build())
 }
 
 /// Which branch feeds the consumer, and who else it feeds.
-fn stream_stats(outlet: &Outlet, branches: &BTreeMap<BranchId, BranchSnapshot>) -> gst::Structure {
+fn stream_stats(
+    outlet: &Outlet,
+    encoding: &Encoding,
+    branches: &BTreeMap<BranchId, BranchSnapshot>,
+) -> gst::Structure {
     let mut structure = gst::Structure::builder("application/x-webrtcsink-stream-stats")
         .field("pad", outlet.stream().as_str())
         .field("codec", outlet.codec().encoding_name())
+        .field_if_some("rid", encoding.rid())
         .build();
-    let branch = outlet.attachment().branch_id().and_then(|id| branches.get(&id));
+    let branch = encoding.attachment().branch_id().and_then(|id| branches.get(&id));
     let Some(branch) = branch else {
         return structure;
     };
@@ -141,6 +158,9 @@ fn stream_stats(outlet: &Outlet, branches: &BTreeMap<BranchId, BranchSnapshot>) 
         .find(|consumer| outlet.session_id() == consumer.session_id);
     if let Some(consumer) = own {
         structure.set("target-bitrate", consumer.target.bps());
+        if encoding.rid().is_some() {
+            structure.set("active", consumer.is_needed);
+        }
     }
     structure
 }

@@ -55,6 +55,8 @@ pub(crate) struct Settings {
     pub(crate) session_timeout: u32,
     /// In milliseconds.
     pub(crate) max_playout_delay: u32,
+    /// Most layers a video stream is sent in; up to 1 is one size. A property of sinks whose peers forward to others.
+    pub(crate) simulcast_layers: u32,
     /// Whether signalling can carry an ICE restart of ours. No property: it follows from the protocol.
     pub(crate) may_restart_ice: bool,
 }
@@ -78,6 +80,8 @@ impl Settings {
 
     /// A conversation bears 400 ms in all (ITU-T G.114).
     pub(crate) const MAX_PLAYOUT_DELAY_MS: u32 = 400;
+    /// Layers cost an encoder each, and only a server that forwards has any use for them.
+    pub(crate) const SIMULCAST_LAYERS: u32 = 1;
 
     /// How long a session may take to get connected; nothing when it may take for ever.
     pub(crate) fn session_timeout(&self) -> Option<Duration> {
@@ -129,6 +133,7 @@ impl Default for Settings {
             max_encoders: Self::MAX_ENCODERS,
             session_timeout: Self::SESSION_TIMEOUT_SECONDS,
             max_playout_delay: Self::MAX_PLAYOUT_DELAY_MS,
+            simulcast_layers: Self::SIMULCAST_LAYERS,
             may_restart_ice: true,
         }
     }

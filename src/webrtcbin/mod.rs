@@ -132,17 +132,23 @@ pub(crate) fn for_each_inside(
     let Some(bin) = webrtcbin.dynamic_cast_ref::<gst::Bin>() else {
         return;
     };
-    let act = move |element: &gst::Element| {
-        let made_by = element.factory();
-        if made_by.is_some_and(|made_by| made_by.name() == factory) {
+    elements_inside(webrtcbin, factory).iter().for_each(&act);
+    bin.connect_deep_element_added(move |_, _, element| {
+        if is_made_by(element, factory) {
             act(element);
         }
-    };
-    bin.iterate_recurse()
-        .into_iter()
-        .flatten()
-        .for_each(|element| act(&element));
-    bin.connect_deep_element_added(move |_, _, element| act(element));
+    });
+}
+
+/// The elements of `factory` that are inside of `webrtcbin` now.
+pub(crate) fn elements_inside(webrtcbin: &gst::Element, factory: &str) -> Vec<gst::Element> {
+    let bin = webrtcbin.dynamic_cast_ref::<gst::Bin>().into_iter();
+    let inside = bin.flat_map(|bin| bin.iterate_recurse().into_iter().flatten());
+    inside.filter(|element| is_made_by(element, factory)).collect()
+}
+
+fn is_made_by(element: &gst::Element, factory: &str) -> bool {
+    element.factory().is_some_and(|made_by| made_by.name() == factory)
 }
 
 /// A server's address without its credentials, fit for a log.

@@ -12,6 +12,10 @@ const SINKS: &[(&str, &str)] = &[
         "max-playout-delay",
         "how long pictures may be held so that repairs are in time",
     ),
+    (
+        "simulcast-layers",
+        "for a LiveKit room: how many sizes a picture is sent in",
+    ),
     ("rtx-percentage", "ceiling of the bandwidth for retransmissions"),
 ];
 

@@ -12,4 +12,5 @@ mod participant;
 mod publishing;
 mod relays;
 mod room;
+mod simulcast;
 mod subscribing;

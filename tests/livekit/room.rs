@@ -147,6 +147,7 @@ pub struct Viewer {
     pub source: gst::Element,
     frames: Arc<AtomicUsize>,
     sounds: Arc<AtomicUsize>,
+    width: Arc<AtomicUsize>,
 }
 
 impl Viewer {
@@ -164,21 +165,23 @@ impl Viewer {
         let source = gst::parse::launch(&line).unwrap();
         let pipeline = gst::Pipeline::new();
         pipeline.add(&source).unwrap();
-        let (frames, sounds) = (Arc::default(), Arc::default());
+        let (frames, sounds, width) = (Arc::default(), Arc::default(), Arc::default());
         let counters = (Arc::clone(&frames), Arc::clone(&sounds));
+        let size = Arc::clone(&width);
         source.connect_pad_added(move |source, pad| {
             let counter = if pad.name().contains("video") {
                 &counters.0
             } else {
                 &counters.1
             };
-            consume(source, pad, Arc::clone(counter));
+            consume(source, pad, Arc::clone(counter), &size);
         });
         Self {
             running: Running { pipeline },
             source,
             frames,
             sounds,
+            width,
         }
     }
 
@@ -194,12 +197,17 @@ impl Viewer {
         self.frames.load(Ordering::Relaxed)
     }
 
+    /// Of the last frame, in pixels.
+    pub fn width(&self) -> usize {
+        self.width.load(Ordering::Relaxed)
+    }
+
     pub fn sounds(&self) -> usize {
         self.sounds.load(Ordering::Relaxed)
     }
 }
 
-fn consume(source: &gst::Element, pad: &gst::Pad, counter: Arc<AtomicUsize>) {
+fn consume(source: &gst::Element, pad: &gst::Pad, counter: Arc<AtomicUsize>, width: &Arc<AtomicUsize>) {
     let pipeline = source.parent().and_downcast::<gst::Bin>().unwrap();
     // The raw form is asked for, so what is counted was decoded.
     let caps = if pad.name().contains("video") {
@@ -210,10 +218,17 @@ fn consume(source: &gst::Element, pad: &gst::Pad, counter: Arc<AtomicUsize>) {
     let line =
         format!("capsfilter caps={caps} ! fakesink name=sink sync=false async=false signal-handoffs=true");
     let bin = gst::parse::bin_from_description(&line, true).unwrap();
-    bin.by_name("sink").unwrap().connect("handoff", false, move |_| {
-        counter.fetch_add(1, Ordering::Relaxed);
-        None
-    });
+    let width = Arc::clone(width);
+    bin.by_name("sink")
+        .unwrap()
+        .connect("handoff", false, move |values| {
+            counter.fetch_add(1, Ordering::Relaxed);
+            let pad = values[2].get::<gst::Pad>().ok()?;
+            let caps = pad.current_caps()?;
+            let info = gst_video::VideoInfo::from_caps(&caps).ok()?;
+            width.store(info.width().try_into().ok()?, Ordering::Relaxed);
+            None
+        });
     pipeline.add(&bin).unwrap();
     bin.sync_state_with_parent().unwrap();
     pad.link(&bin.static_pad("sink").unwrap()).unwrap();

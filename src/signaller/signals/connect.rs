@@ -191,6 +191,18 @@ pub fn connect_shutdown(
     connect(signaller, SHUTDOWN, move |this, _| Some(handler(this)), || ())
 }
 
+/// `handler(signaller, session id, mid, rids)`.
+pub fn connect_layers_wanted(
+    signaller: &Signallable,
+    handler: impl Fn(&Signallable, String, String, Vec<String>) + Send + Sync + 'static,
+) -> glib::SignalHandlerId {
+    let handler = move |this: &Signallable, values: &[glib::Value]| {
+        let rids = values.get(3)?.get().ok()?;
+        Some(handler(this, read(values, 1)?, read(values, 2)?, rids))
+    };
+    connect(signaller, LAYERS_WANTED, handler, || ())
+}
+
 /// `handler(signaller, peer id, webrtcbin)`.
 pub fn connect_webrtcbin_ready(
     signaller: &Signallable,

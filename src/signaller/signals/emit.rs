@@ -170,6 +170,14 @@ pub fn emit_shutdown(signaller: &Signallable) {
     signaller.emit_by_name::<()>(SHUTDOWN, &[]);
 }
 
+/// Reports which layers of the m-line `mid` somebody receives, by rid; others need not be sent.
+pub fn emit_layers_wanted(signaller: &Signallable, session_id: &str, mid: &str, rids: Vec<String>) {
+    if has_nul(signaller, &[session_id, mid]) {
+        return;
+    }
+    signaller.emit_by_name::<()>(LAYERS_WANTED, &[&session_id, &mid, &rids]);
+}
+
 /// Tells watchers that the session's webrtcbin exists and is not yet negotiating.
 pub fn emit_webrtcbin_ready(signaller: &Signallable, peer_id: &str, webrtcbin: &gst::Element) {
     signaller.emit_by_name::<()>(WEBRTCBIN_READY, &[&peer_id, webrtcbin]);

@@ -46,6 +46,7 @@ const PRODUCER_REMOVED: &str = "producer-removed";
 const ERROR: &str = "error";
 const WARNING: &str = "warning";
 const SHUTDOWN: &str = "shutdown";
+const LAYERS_WANTED: &str = "layers-wanted";
 const CONSUMER_ADDED: &str = "consumer-added";
 const CONSUMER_REMOVED: &str = "consumer-removed";
 const WEBRTCBIN_READY: &str = "webrtcbin-ready";
@@ -137,6 +138,9 @@ fn reports() -> Vec<Signal> {
         Signal::builder(ERROR).param_types([text]).build(),
         Signal::builder(WARNING).param_types([text]).build(),
         Signal::builder(SHUTDOWN).action().build(),
+        Signal::builder(LAYERS_WANTED)
+            .param_types([text, text, <Vec<String>>::static_type()])
+            .build(),
     ]
 }
 

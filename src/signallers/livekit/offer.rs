@@ -18,11 +18,19 @@ pub(super) struct Section {
     /// The name of the media stream the track belongs to, when somebody chose one.
     pub(super) stream: Option<String>,
     /// Simulcast layers offered by `a=simulcast:send` (RFC 8853), in the order of the line.
-    pub(super) rids: Vec<String>,
+    pub(super) layers: Vec<Layer>,
     /// Whether media is to flow from here.
     pub(super) is_sending: bool,
     /// Whether redundant audio (RFC 2198) is among the payloads.
     pub(super) has_red: bool,
+}
+
+/// One simulcast layer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Layer {
+    pub(super) rid: String,
+    /// Width and height of its pictures, where its `a=rid` says so (RFC 8851, section 5).
+    pub(super) size: Option<(u32, u32)>,
 }
 
 /// Which kind of media an m-line carries.
@@ -70,6 +78,22 @@ pub(super) fn without_full_intra_requests(sdp: &str) -> String {
     sdp.split_inclusive('\n').filter(|line| !is_fir(line)).collect()
 }
 
+/// The description without what its `a=rid` lines say of sizes: that is how the layers are now, not a promise for all
+/// sizes the input may yet come in.
+pub(super) fn without_layer_sizes(sdp: &str) -> String {
+    let mut kept = String::with_capacity(sdp.len());
+    for line in sdp.split_inclusive('\n') {
+        match line
+            .split_once(" send max-width=")
+            .filter(|(rid, _)| rid.starts_with("a=rid:"))
+        {
+            Some((rid, _)) => kept.extend([rid, " send\r\n"]),
+            None => kept.push_str(line),
+        }
+    }
+    kept
+}
+
 /// One m-line with its attributes; `None` unless it is audio or video.
 fn section(index: u32, lines: &[&str]) -> Option<Section> {
     let (first, attributes) = lines.split_first()?;
@@ -98,7 +122,7 @@ fn section(index: u32, lines: &[&str]) -> Option<Section> {
         stream: stream.filter(|stream| Some(stream.as_str()) != cname),
         mid,
         kind,
-        rids: attribute("simulcast:").map(send_rids).unwrap_or_default(),
+        layers: layers(attributes, attribute("simulcast:")),
         is_sending: is_sending(rest, attributes),
         has_red: attributes
             .iter()
@@ -146,6 +170,30 @@ fn split_msid(msid: &str) -> (Option<String>, Option<String>) {
     (stream, words.next().map(str::to_owned))
 }
 
+/// The layers of an `a=simulcast` line.
+fn layers(attributes: &[&str], simulcast: Option<&str>) -> Vec<Layer> {
+    let rids = simulcast.map(send_rids).unwrap_or_default();
+    let layer = |rid: String| Layer {
+        size: attributes.iter().find_map(|line| layer_size(line, &rid)),
+        rid,
+    };
+    rids.into_iter().map(layer).collect()
+}
+
+/// The size in `a=rid:q send max-width=320;max-height=180`.
+fn layer_size(line: &str, rid: &str) -> Option<(u32, u32)> {
+    let rest = line.strip_prefix("a=rid:")?.strip_prefix(rid)?;
+    let limits = rest.strip_prefix(" send ")?;
+    let limit = |name: &str| {
+        let mut pairs = limits
+            .trim_end()
+            .split(';')
+            .filter_map(|pair| pair.split_once('='));
+        pairs.find(|(key, _)| *key == name)?.1.parse().ok()
+    };
+    Some((limit("max-width")?, limit("max-height")?))
+}
+
 /// `send q;h;f` gives q, h, f; of alternatives the first, without the mark of a paused one.
 fn send_rids(simulcast: &str) -> Vec<String> {
     let mut words = simulcast.split_whitespace().skip_while(|word| *word != "send");
@@ -184,7 +232,7 @@ mod tests {
             kind: Kind::Video,
             cid: "webrtctransceiver1".into(),
             stream: Some("cam".into()),
-            rids: vec![],
+            layers: vec![],
             is_sending: true,
             has_red: false,
         };
@@ -238,12 +286,25 @@ mod tests {
             ("send", &[]),
         ];
         for (line, expected) in cases {
-            assert_eq!(
-                read(&format!("m=video 9 X 96\r\na=simulcast:{line}\r\n"))[0].rids,
-                expected,
-                "{line}"
-            );
+            let sections = read(&format!("m=video 9 X 96\r\na=simulcast:{line}\r\n"));
+            let rids: Vec<_> = sections[0]
+                .layers
+                .iter()
+                .map(|layer| layer.rid.as_str())
+                .collect();
+            assert_eq!(rids, expected, "{line}");
         }
+    }
+
+    #[test]
+    fn sizes_of_layers_are_read_and_not_passed_on() {
+        let body = "m=video 9 X 96\r\na=rid:q send max-width=320;max-height=180\r\na=rid:h send\r\n\
+                    a=rid:f send pt=96;max-width=x;max-height=1\r\na=simulcast:send q;h;f\r\n";
+        let sizes: Vec<_> = read(body)[0].layers.iter().map(|layer| layer.size).collect();
+        assert_eq!(sizes, [Some((320, 180)), None, None]);
+        let sent = without_layer_sizes(body);
+        assert!(sent.contains("a=rid:q send\r\na=rid:h send\r\na=rid:f"), "{sent}");
+        assert_eq!(without_layer_sizes(&sent), sent);
     }
 
     #[test]

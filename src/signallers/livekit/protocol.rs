@@ -9,7 +9,7 @@ use livekit_protocol as proto;
 use prost::Message as _;
 use serde::{Deserialize, Serialize};
 
-use super::offer::{Kind, Section};
+use super::offer::{Kind, Layer, Section};
 
 pub(super) use proto::signal_request::Message as Request;
 pub(super) use proto::signal_response::Message as Response;
@@ -85,14 +85,18 @@ pub(super) fn candidate(trickle: &proto::TrickleRequest) -> Option<Candidate> {
 pub(super) fn add_track(section: &Section, name: &str, source: proto::TrackSource, muted: bool) -> Request {
     let (kind, layers) = match section.kind {
         Kind::Audio => (proto::TrackType::Audio, Vec::new()),
-        Kind::Video => (proto::TrackType::Video, layers(&section.rids)),
+        Kind::Video => (proto::TrackType::Video, layers(&section.layers)),
     };
+    let largest = section.layers.iter().rev().find_map(|layer| layer.size);
+    let (width, height) = largest.unwrap_or_default();
     Request::AddTrack(proto::AddTrackRequest {
         cid: section.cid.clone(),
         name: name.to_owned(),
         r#type: kind.into(),
         source: source.into(),
         muted,
+        width,
+        height,
         layers,
         disable_red: kind == proto::TrackType::Audio && !section.has_red,
         stream: section.stream.clone().unwrap_or_default(),
@@ -100,33 +104,47 @@ pub(super) fn add_track(section: &Section, name: &str, source: proto::TrackSourc
     })
 }
 
-/// One layer per rid, the first being the lowest; a single one is of high quality, as the protocol wants it.
-fn layers(rids: &[String]) -> Vec<proto::VideoLayer> {
-    let layer = |quality: proto::VideoQuality, rid: &str, spatial_layer: usize| proto::VideoLayer {
-        quality: quality.into(),
-        rid: rid.to_owned(),
-        spatial_layer: i32::try_from(spatial_layer).unwrap_or_default(),
-        ..Default::default()
-    };
-    let qualities: &[proto::VideoQuality] = match rids.len() {
-        0 | 1 => {
-            return vec![layer(
-                proto::VideoQuality::High,
-                rids.first().map_or("", String::as_str),
-                0,
-            )];
+/// The layers from the lowest quality on, which is how LiveKit's own clients count; a track in one size is of high
+/// quality, as the protocol wants it.
+fn layers(layers: &[Layer]) -> Vec<proto::VideoLayer> {
+    if layers.is_empty() {
+        return vec![proto::VideoLayer {
+            quality: proto::VideoQuality::High.into(),
+            ..Default::default()
+        }];
+    }
+    let described = layers.iter().zip(QUALITIES).zip(0..);
+    let described = described.map(|((layer, quality), spatial_layer)| {
+        let (width, height) = layer.size.unwrap_or_default();
+        proto::VideoLayer {
+            quality: quality.into(),
+            width,
+            height,
+            rid: layer.rid.clone(),
+            spatial_layer,
+            ..Default::default()
         }
-        2 => &[proto::VideoQuality::Medium, proto::VideoQuality::High],
-        _ => &[
-            proto::VideoQuality::Low,
-            proto::VideoQuality::Medium,
-            proto::VideoQuality::High,
-        ],
-    };
-    let rids = rids.iter().zip(qualities).enumerate();
-    rids.map(|(index, (rid, quality))| layer(*quality, rid, index))
-        .collect()
+    });
+    described.collect()
 }
+
+/// Which of `layers` somebody receives, by rid. The largest one also stands for qualities beyond it.
+pub(super) fn wanted_layers(layers: &[String], update: &proto::SubscribedQualityUpdate) -> Vec<String> {
+    let qualities = update.subscribed_codecs.iter().flat_map(|codec| &codec.qualities);
+    let best = qualities
+        .filter(|it| it.enabled && it.quality() != proto::VideoQuality::Off)
+        .filter_map(|it| QUALITIES.iter().position(|quality| *quality == it.quality()))
+        .max();
+    let count = best.map_or(0, |best| best + 1);
+    layers.iter().take(count).cloned().collect()
+}
+
+/// From the smallest layer on.
+const QUALITIES: [proto::VideoQuality; 3] = [
+    proto::VideoQuality::Low,
+    proto::VideoQuality::Medium,
+    proto::VideoQuality::High,
+];
 
 /// The microphone for audio and the camera for video, unless the user said otherwise.
 pub(super) fn default_source(kind: Kind) -> proto::TrackSource {
@@ -243,7 +261,14 @@ mod tests {
             kind,
             cid: "t0".into(),
             stream: None,
-            rids: rids.iter().map(|rid| (*rid).to_owned()).collect(),
+            layers: rids
+                .iter()
+                .zip(1..)
+                .map(|(rid, index)| Layer {
+                    rid: (*rid).to_owned(),
+                    size: Some((160 * index, 90 * index)),
+                })
+                .collect(),
             is_sending: true,
             has_red: false,
         }
@@ -327,8 +352,40 @@ mod tests {
                 ("f", proto::VideoQuality::High)
             ]
         );
-        let two = added(&section(Kind::Video, &["h", "f"]));
-        assert_eq!(two.layers[0].quality(), proto::VideoQuality::Medium);
+        assert_eq!((request.width, request.height), (480, 270));
+        assert_eq!(
+            (request.layers[1].width, request.layers[1].spatial_layer),
+            (320, 1)
+        );
+        let two = added(&section(Kind::Video, &["q", "h"]));
+        assert_eq!(two.layers[0].quality(), proto::VideoQuality::Low);
+        assert_eq!(two.layers[1].quality(), proto::VideoQuality::Medium);
+    }
+
+    #[test]
+    fn layers_up_to_the_best_that_is_received_are_wanted() {
+        use proto::VideoQuality as Quality;
+        let rids = ["q", "h", "f"].map(str::to_owned);
+        let update = |enabled: &[Quality]| proto::SubscribedQualityUpdate {
+            subscribed_codecs: vec![proto::SubscribedCodec {
+                codec: "vp8".into(),
+                qualities: [Quality::Low, Quality::Medium, Quality::High, Quality::Off]
+                    .map(|quality| proto::SubscribedQuality {
+                        quality: quality.into(),
+                        enabled: enabled.contains(&quality),
+                    })
+                    .to_vec(),
+            }],
+            ..Default::default()
+        };
+        assert_eq!(wanted_layers(&rids, &update(&[Quality::High])), rids);
+        assert_eq!(
+            wanted_layers(&rids, &update(&[Quality::Low, Quality::Medium])),
+            rids[..2]
+        );
+        assert_eq!(wanted_layers(&rids[..2], &update(&[Quality::High])), rids[..2]);
+        assert!(wanted_layers(&rids, &update(&[])).is_empty());
+        assert!(wanted_layers(&rids, &update(&[Quality::Off])).is_empty());
     }
 
     #[test]

@@ -21,7 +21,7 @@ use super::channels::{self, Channel};
 use super::client::{self, Client, Endpoint, Host};
 use super::imp::Signaller;
 use super::machine::{Config, DescriptionKind, Input, PEER_ID, Report};
-use super::mute::{self, MutedPads};
+use super::mute::MutedPad;
 use super::protocol::Candidate;
 use super::settings::{Settings, SettingsError};
 use super::{ConnectionState, LiveKitSignaller, ice_servers, participant};
@@ -47,8 +47,8 @@ pub(super) struct Session {
     webrtcbin: glib::WeakRef<gst::Element>,
     reliable: Option<WebRTCDataChannel>,
     lossy: Option<WebRTCDataChannel>,
-    /// Of our own tracks.
-    muted: MutedPads,
+    /// Of our own tracks, by the mid of their m-line.
+    muted: BTreeMap<String, MutedPad>,
 }
 
 impl Session {
@@ -69,9 +69,18 @@ impl Session {
     }
 
     /// Another webrtcbin: what belonged to the one before is gone.
-    fn renew(&mut self, webrtcbin: &gst::Element) -> MutedPads {
+    fn renew(&mut self, webrtcbin: &gst::Element) -> BTreeMap<String, MutedPad> {
         self.webrtcbin.set(Some(webrtcbin));
         std::mem::take(&mut self.muted)
+    }
+
+    /// Keeps what was muted in `webrtcbin`, unless that is not the session's any more: then it is given back, to be let
+    /// go of without the lock.
+    fn keep_muted(&mut self, webrtcbin: &gst::Element, mid: &str, muted: MutedPad) -> Option<MutedPad> {
+        if self.webrtcbin != *webrtcbin {
+            return Some(muted);
+        }
+        self.muted.insert(mid.to_owned(), muted)
     }
 }
 
@@ -230,6 +239,9 @@ impl Signaller {
                 signals::emit_producer_removed(this, &sid, participant::metadata(&metadata).as_ref());
             }
             Report::TrackMuted { mid, muted } => self.mute(&mid, muted),
+            Report::LayersWanted { session, mid, rids } => {
+                signals::emit_layers_wanted(this, &session, &mid, rids);
+            }
             Report::Oddity(text) => gst::warning!(CAT, imp = self, "{text}"),
             Report::Progress(text) => gst::info!(CAT, imp = self, "{text}"),
             Report::Failed(failure) => signals::emit_error(this, &failure.to_string()),
@@ -283,13 +295,19 @@ impl Signaller {
 
     /// Stops or resumes the media of one of our tracks.
     fn mute(&self, mid: &str, muted: bool) {
-        let resumed = {
-            let mut session = self.session();
-            let webrtcbin = session.webrtcbin.upgrade();
-            webrtcbin.and_then(|webrtcbin| session.muted.set(&webrtcbin, mid, muted))
+        if !muted {
+            let former = self.session().muted.remove(mid);
+            return former.into_iter().for_each(MutedPad::unmute);
+        }
+        let webrtcbin = {
+            let session = self.session();
+            let is_muted = session.muted.contains_key(mid);
+            session.webrtcbin.upgrade().filter(|_| !is_muted)
         };
-        if let Some(pad) = resumed {
-            mute::request_key_frame(&pad);
+        let Some(webrtcbin) = webrtcbin else { return };
+        if let Some(muted) = MutedPad::new(&webrtcbin, mid) {
+            let unwanted = self.session().keep_muted(&webrtcbin, mid, muted);
+            drop(unwanted);
         }
     }
 }

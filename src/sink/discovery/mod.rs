@@ -16,8 +16,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use gst::prelude::*;
 
-use super::encode::StreamId;
 use super::encode::chain::ChainSpec;
+use super::encode::{PictureSize, StreamId};
 use super::imp::CAT;
 use crate::codec::{self, Catalogue, Codec, catalogue};
 use crate::gst_ext::make;
@@ -181,6 +181,7 @@ impl Discovery {
             codec: request.codec,
             encoder,
             encoder_caps: &request.encoder_caps,
+            size: PictureSize::Adaptive,
         };
         let pay = payloader
             .create()

@@ -20,7 +20,7 @@ use super::pipeline::BranchPipeline;
 use super::switch::Frame;
 use super::tap::{MemberId, Tap};
 use super::timeline::on_running_time;
-use super::{BranchId, BranchSnapshot, ConsumerSnapshot, Mitigation, StreamId};
+use super::{BranchId, BranchSnapshot, ConsumerSnapshot, Mitigation, PictureSize, StreamId};
 use crate::codec::{Codec, EncoderControl, MediaKind};
 
 /// What the members of a branch have in common.
@@ -32,12 +32,14 @@ pub(super) struct BranchKey {
     pub(super) codec: Codec,
     /// The encoder's share of what was negotiated.
     pub(super) encoder_caps: gst::Caps,
+    /// Of what size it leaves.
+    pub(super) size: PictureSize,
 }
 
 impl BranchKey {
     /// Whether what this key's branches put out suits a consumer that asks for `wanted`.
     pub(super) fn suits(&self, wanted: &Self) -> bool {
-        let same = self.stream == wanted.stream && self.codec == wanted.codec;
+        let same = self.stream == wanted.stream && self.codec == wanted.codec && self.size == wanted.size;
         same && self.encoder_caps.is_subset(&wanted.encoder_caps)
     }
 }
@@ -218,7 +220,9 @@ impl Branch {
         let output = lock(&self.output);
         let size = output.caps.as_ref().and_then(|caps| size_of(caps));
         let mitigation = match (input, output.caps.as_ref(), &control) {
-            (Some(input), Some(caps), Some(_)) => mitigation::in_effect(input, caps),
+            (Some(input), Some(caps), Some(_)) if self.key.size == PictureSize::Adaptive => {
+                mitigation::in_effect(input, caps)
+            }
             _ => Mitigation::default(),
         };
         BranchSnapshot {
@@ -235,7 +239,7 @@ impl Branch {
         }
     }
 
-    /// Whether size and frame rate of this branch may be lowered.
+    /// Whether there is a size to choose before the encoder.
     pub(super) fn is_scalable(&self) -> bool {
         self.key.codec.media() == MediaKind::Video && !self.key.codec.is_raw_payload()
     }
@@ -261,7 +265,8 @@ impl Output {
     }
 }
 
-fn size_of(caps: &gst::CapsRef) -> Option<(u32, u32)> {
+/// Width and height that caps name.
+pub(crate) fn size_of(caps: &gst::CapsRef) -> Option<(u32, u32)> {
     let structure = caps.structure(0)?;
     let side = |name| {
         structure
@@ -302,6 +307,7 @@ mod tests {
             stream: StreamId::new("video_0"),
             codec,
             encoder_caps: gst::Caps::from_str(caps).unwrap(),
+            size: PictureSize::Adaptive,
         }
     }
 
@@ -315,6 +321,11 @@ mod tests {
         assert!(strict.suits(&wide) && strict.suits(&strict));
         assert!(!wide.suits(&strict));
         assert!(!key(Codec::H265, "ANY").suits(&key(Codec::H264, "ANY")));
+        let small = BranchKey {
+            size: PictureSize::Divided(2),
+            ..wide.clone()
+        };
+        assert!(small.suits(&small) && !small.suits(&wide));
     }
 
     #[test]

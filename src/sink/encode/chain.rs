@@ -10,6 +10,7 @@
 
 use gst::prelude::*;
 
+use super::PictureSize;
 use super::colours::Colours;
 use super::convert::{self, Memory};
 use crate::codec::{self, Codec, EncoderControl, MediaKind};
@@ -26,6 +27,8 @@ pub(in crate::sink) struct ChainSpec<'a> {
     pub(in crate::sink) encoder: Option<&'a gst::ElementFactory>,
     /// The encoder's share of what was negotiated; ANY when nothing is imposed.
     pub(in crate::sink) encoder_caps: &'a gst::Caps,
+    /// Of what size.
+    pub(in crate::sink) size: PictureSize,
 }
 
 /// The elements, in a pipeline and linked.
@@ -79,7 +82,7 @@ impl Chain {
                 .encoder
                 .map(|factory| make_encoder(factory, spec.codec))
                 .transpose()?;
-            let caps = filter_before(spec.codec, spec.input, encoder.as_ref());
+            let caps = filter_before(spec.codec, spec.input, encoder.as_ref(), spec.size);
             let filter = capsfilter("raw_capsfilter", &caps)?;
             filter.set_property_from_str("caps-change-mode", "delayed");
             elements.push(filter.clone());
@@ -164,17 +167,18 @@ fn video_converter(input: &gst::CapsRef, encoder: Option<&gst::ElementFactory>) 
     convert::video_converter(Memory::of_caps(input), encoder.as_deref(), is_installed)
 }
 
-/// What stands in the capsfilter before an encoder, at full size and rate.
+/// What stands in the capsfilter before an encoder, before size and rate are lowered for a bitrate.
 pub(super) fn filter_before(
     codec: Codec,
     input: &gst::CapsRef,
     encoder: Option<&EncoderControl>,
+    size: PictureSize,
 ) -> gst::Caps {
     let formats = encoder.and_then(EncoderControl::formats);
     let factory = encoder.and_then(|control| control.encoder().factory());
     let name = factory.as_ref().map(|factory| factory.name());
     let colours = Colours::of(video_converter(input, factory.as_ref()), name.as_deref());
-    convert::raw_filter(codec, input, formats, colours)
+    convert::divided(convert::raw_filter(codec, input, formats, colours), input, size)
 }
 
 /// Settings come later, by the signal `encoder-setup`; what an encoder cannot do without is installed here.
@@ -247,6 +251,7 @@ mod tests {
             codec,
             encoder,
             encoder_caps: &any,
+            size: PictureSize::Adaptive,
         };
         Chain::build(&spec, &pipeline).map(|chain| (pipeline, chain))
     }

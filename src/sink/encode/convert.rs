@@ -6,6 +6,7 @@
 //! size and frame rate for a bitrate is `mitigation`'s. Memory other than the CPU's stays where it is as far as the
 //! installed elements allow: copying frames out of a GPU is what hardware encoders are there to avoid.
 
+use super::PictureSize;
 use super::colours::Colours;
 use crate::codec::{Codec, MediaKind};
 
@@ -105,6 +106,20 @@ pub(super) fn raw_filter(
         caps.make_mut().set("colorimetry", colorimetry);
     }
     caps
+}
+
+/// A filter with the sides of the picture divided as asked for, and even.
+pub(super) fn divided(mut filter: gst::Caps, input: &gst::CapsRef, size: PictureSize) -> gst::Caps {
+    let divisor = i32::try_from(size.divisor()).unwrap_or(i32::MAX);
+    if divisor > 1 {
+        let side = |name| input.structure(0).and_then(|s| s.get::<i32>(name).ok());
+        for (name, side) in ["width", "height"].map(|name| (name, side(name))) {
+            if let Some(side) = side {
+                filter.make_mut().set(name, ((side / divisor) & !1).max(2));
+            }
+        }
+    }
+    filter
 }
 
 /// For Opus stereo is named first: what has more channels is mixed down to that, and mono stays mono.
@@ -239,6 +254,23 @@ mod tests {
         );
         assert!(!caps("video/x-raw, format=Y444").can_intersect(&filter));
         assert!(!caps("video/x-raw, format=I420_10LE").can_intersect(&filter));
+    }
+
+    #[test]
+    fn a_layer_has_its_share_of_the_size() {
+        let input = caps("video/x-raw, width=642, height=482");
+        let size = |size| {
+            let filter = raw_filter(Codec::Vp8, &input, None, Colours::Told);
+            let filter = divided(filter, &input, size);
+            let structure = filter.structure(0).unwrap();
+            (
+                structure.get::<i32>("width").ok(),
+                structure.get::<i32>("height").ok(),
+            )
+        };
+        assert_eq!(size(PictureSize::Divided(4)), (Some(160), Some(120)));
+        assert_eq!(size(PictureSize::Divided(1)), (None, None));
+        assert_eq!(size(PictureSize::Adaptive), (None, None));
     }
 
     #[test]

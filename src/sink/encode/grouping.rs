@@ -165,6 +165,7 @@ impl Registry {
                 tap.move_to(branch.id(), branch.keys().clone());
             }
         }
+        lifecycle::set_fed(&self.shared, branch);
         self.set_rate(branch, group.rate);
     }
 

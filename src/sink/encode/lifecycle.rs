@@ -19,7 +19,7 @@ use super::mitigation;
 use super::pipeline::{BranchPipeline, StartError};
 use super::state::Shared;
 use super::worker::Command;
-use super::{BranchError, StreamId};
+use super::{BranchError, PictureSize, StreamId};
 use crate::codec::{self, EncoderControl};
 
 /// Starts branches.
@@ -68,6 +68,7 @@ impl Starter<'_> {
             codec: key.codec,
             encoder,
             encoder_caps: &key.encoder_caps,
+            size: key.size,
         };
         let generation = {
             let mut running = branch.running();
@@ -105,14 +106,14 @@ impl Starter<'_> {
         }
     }
 
-    /// From now on the stream's buffers go to this branch too.
+    /// From now on the stream's buffers go to this branch too, if anybody needs what it makes of them.
     fn feed(&self, branch: &Branch, appsrc: &gst_app::AppSrc) {
+        set_fed(self.shared, branch);
         let (latency, is_ended) = {
-            let mut inputs = self.shared.inputs();
-            let Some(input) = inputs.get_mut(&branch.key().stream) else {
+            let inputs = self.shared.inputs();
+            let Some(input) = inputs.get(&branch.key().stream) else {
                 return;
             };
-            Arc::make_mut(&mut input.feeds).insert(branch.id(), appsrc.clone());
             (input.latency, input.is_ended)
         };
         appsrc.set_latency(latency, gst::ClockTime::NONE);
@@ -120,6 +121,34 @@ impl Starter<'_> {
             // Refused only by an appsrc that is stopping.
             let _ = appsrc.end_of_stream();
         }
+    }
+}
+
+/// Has the stream's buffers go to the branch while one of its members needs them; else the encoder rests where it is.
+/// Whether that is a change.
+pub(super) fn set_fed(shared: &Shared, branch: &Branch) -> bool {
+    let is_needed = shared.state().is_needed(branch.id());
+    let appsrc = with_pipeline(branch, |pipeline| pipeline.appsrc().clone()).filter(|_| is_needed);
+    let mut inputs = shared.inputs();
+    let Some(input) = inputs.get_mut(&branch.key().stream) else {
+        return false;
+    };
+    if input.feeds.contains_key(&branch.id()) == appsrc.is_some() {
+        return false;
+    }
+    let feeds = Arc::make_mut(&mut input.feeds);
+    match appsrc {
+        Some(appsrc) => feeds.insert(branch.id(), appsrc),
+        None => feeds.remove(&branch.id()),
+    };
+    true
+}
+
+/// Nothing more comes in.
+pub(super) fn end_input(branch: &Branch) {
+    if let Some(appsrc) = with_pipeline(branch, |pipeline| pipeline.appsrc().clone()) {
+        // Refused only by a branch that is stopping.
+        let _ = appsrc.end_of_stream();
     }
 }
 
@@ -145,8 +174,8 @@ fn apply_size(shared: &Shared, branch: &Branch, control: &EncoderControl, filter
     let Some(input) = shared.input_caps(&key.stream) else {
         return;
     };
-    let full = chain::filter_before(key.codec, &input, Some(control));
-    let caps = if control.is_controlled() {
+    let full = chain::filter_before(key.codec, &input, Some(control), key.size);
+    let caps = if control.is_controlled() && key.size == PictureSize::Adaptive {
         suited(shared, branch, &input, &full)
     } else {
         full

@@ -50,7 +50,8 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use branch::size_of;
 pub(crate) use host::{BranchFailure, BranchHost, EncodeSettings, Mitigation};
 pub(crate) use pool::{Attachment, BranchPool};
-pub(crate) use request::{AttachRequest, BranchError, BranchId, StreamId};
+pub(crate) use request::{AttachRequest, BranchError, BranchId, PictureSize, StreamId};
 pub(crate) use snapshot::{BranchSnapshot, ConsumerSnapshot};

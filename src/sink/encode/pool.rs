@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use congestion::units::Bitrate;
 
+use super::branch::size_of;
 use super::lastkey::LastKey;
 use super::state::{Inputs, Shared};
 use super::tap::Tap;
@@ -153,18 +154,10 @@ impl BranchPool {
 
     /// The input ended: what is being encoded is finished, then consumers get EOS.
     pub(crate) fn end_of_stream(&self, stream: &StreamId) {
-        let feeds = {
-            let mut inputs = self.inner.shared.inputs();
-            let Some(input) = inputs.get_mut(stream) else {
-                return;
-            };
+        if let Some(input) = self.inner.shared.inputs().get_mut(stream) {
             input.is_ended = true;
-            input.feeds.clone()
-        };
-        for appsrc in feeds.values() {
-            // Refused only by a branch that is stopping.
-            let _ = appsrc.end_of_stream();
         }
+        self.inner.tell(Command::InputEnded(stream.clone()));
     }
 
     /// The pad is gone; its branches stop and its attachments fall silent.
@@ -238,6 +231,26 @@ impl Attachment {
     /// Later requests come as force-key-unit events to the appsrc's source pad; they are merged, never lost.
     pub(crate) fn set_flowing(&self, flowing: bool) {
         self.tap.set_flowing(flowing);
+    }
+
+    /// Whether the consumer needs frames at all: a branch that nobody needs rests, its encoder with it. Starts as `true`.
+    pub(crate) fn set_needed(&self, needed: bool) {
+        let is_new = self
+            .shared
+            .state()
+            .members
+            .get_mut(&self.tap.id())
+            .is_some_and(|member| std::mem::replace(&mut member.is_needed, needed) != needed);
+        if is_new {
+            // Refused only when the pool is gone.
+            let _ = self.commands.send(Command::Need(self.tap.id()));
+        }
+    }
+
+    /// Size of the pictures that come in, in pixels; `None` while it is unknown.
+    pub(crate) fn input_size(&self) -> Option<(u32, u32)> {
+        let branch = self.shared.branch_of(self.tap.id())?;
+        size_of(self.shared.input_caps(&branch.key().stream)?.as_ref())
     }
 
     /// The branch the consumer belongs to; `None` once its stream is gone or has failed.

@@ -66,6 +66,7 @@ impl Registry {
             tap: tap.clone(),
             key: key.clone(),
             target: request.target,
+            is_needed: true,
             branch: None,
         };
         self.shared.state().members.insert(id, member);
@@ -91,6 +92,7 @@ impl Registry {
         let branches = self.shared.state().branches_of(&member.key);
         for branch in branches {
             branch.remove_tap(id);
+            lifecycle::set_fed(&self.shared, &branch);
         }
         self.settle(&member.key);
     }
@@ -108,6 +110,20 @@ impl Registry {
         if let Some(branch) = found {
             branch.remove_tap(id);
             self.retire_useless(branch.key());
+        }
+    }
+
+    /// A consumer needs its frames again, or does not for a while. After a rest everybody waits for a key frame: what was
+    /// held before it is old by then.
+    pub(super) fn need_changed(&self, id: MemberId) {
+        let Some(branch) = self.shared.branch_of(id) else {
+            return;
+        };
+        if lifecycle::set_fed(&self.shared, &branch) {
+            for tap in branch.taps().values() {
+                tap.restarted(branch.id());
+            }
+            branch.keys().request();
         }
     }
 
@@ -151,6 +167,14 @@ impl Registry {
             } else {
                 lifecycle::apply_rate(&self.shared, &branch);
             }
+        }
+    }
+
+    /// The input of a stream is over, also for those of its branches that rest.
+    pub(super) fn input_ended(&self, stream: &StreamId) {
+        let branches = self.shared.state().branches_of_stream(stream);
+        for branch in branches {
+            lifecycle::end_input(&branch);
         }
     }
 
@@ -271,6 +295,7 @@ impl Registry {
             stream: stream.clone(),
             codec,
             encoder_caps: request.encoder_caps.clone(),
+            size: request.size,
         };
         if let Some(shared) = self.keys.iter().find(|shared| shared.key.suits(&wanted)) {
             return Ok(shared.key.clone());

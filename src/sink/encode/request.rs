@@ -43,6 +43,26 @@ impl fmt::Display for BranchId {
     }
 }
 
+/// Of what size a branch's pictures are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum PictureSize {
+    /// As they come in, or smaller where the bitrate asks for that.
+    #[default]
+    Adaptive,
+    /// Both sides divided by this, whatever the bitrate: one layer of several.
+    Divided(u32),
+}
+
+impl PictureSize {
+    /// What both sides are divided by before the bitrate has its say; at least 1.
+    pub(crate) fn divisor(self) -> u32 {
+        match self {
+            Self::Adaptive => 1,
+            Self::Divided(divisor) => divisor.max(1),
+        }
+    }
+}
+
 /// A consumer's wish for one stream.
 #[derive(Clone, Debug)]
 pub(crate) struct AttachRequest {
@@ -52,6 +72,8 @@ pub(crate) struct AttachRequest {
     pub(crate) codec: Codec,
     /// The encoder's share of what was negotiated (`codec::caps::encoder_side`); ANY when nothing is imposed.
     pub(crate) encoder_caps: gst::Caps,
+    /// Of what size; only a video encoder heeds it.
+    pub(crate) size: PictureSize,
     /// Peer id of the consumer, as signals name it.
     pub(crate) consumer_id: String,
     /// Its session.

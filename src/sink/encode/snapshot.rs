@@ -42,4 +42,6 @@ pub(crate) struct ConsumerSnapshot {
     pub(crate) session_id: String,
     /// What its congestion controller allows.
     pub(crate) target: Bitrate,
+    /// Whether it takes frames at the moment.
+    pub(crate) is_needed: bool,
 }

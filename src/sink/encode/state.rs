@@ -69,6 +69,8 @@ pub(super) struct Member {
     pub(super) key: BranchKey,
     /// What its congestion controller allows.
     pub(super) target: Bitrate,
+    /// Whether it wants frames at the moment.
+    pub(super) is_needed: bool,
     /// The branch it belongs to; `None` until one runs.
     pub(super) branch: Option<BranchId>,
 }
@@ -182,6 +184,16 @@ impl State {
             .collect()
     }
 
+    /// Whether somebody wants frames of a branch; one that has no members yet is about to have some.
+    pub(super) fn is_needed(&self, branch: BranchId) -> bool {
+        let mut members = self
+            .members
+            .values()
+            .filter(|member| member.branch == Some(branch))
+            .peekable();
+        members.peek().is_none() || members.any(|member| member.is_needed)
+    }
+
     /// The sessions of those who belong to a branch.
     pub(super) fn sessions_of(&self, branch: BranchId) -> Vec<String> {
         self.consumers(branch)
@@ -198,6 +210,7 @@ impl State {
                 consumer_id: member.tap.consumer_id().to_owned(),
                 session_id: member.tap.session_id().to_owned(),
                 target: member.target,
+                is_needed: member.is_needed,
             })
             .collect()
     }

@@ -27,6 +27,10 @@ pub(super) enum Command {
         /// From where.
         branch: BranchId,
     },
+    /// The input of a stream came to its end.
+    InputEnded(StreamId),
+    /// A consumer needs frames, or does not for a while.
+    Need(MemberId),
     /// Targets or settings changed.
     Regroup,
     /// A stream has other caps.
@@ -94,6 +98,8 @@ fn perform(registry: &mut Registry, command: Command) {
         }
         Command::Detach(member) => registry.detach(member),
         Command::Left { member, branch } => registry.left(member, branch),
+        Command::InputEnded(stream) => registry.input_ended(&stream),
+        Command::Need(member) => registry.need_changed(member),
         Command::Regroup => registry.regroup_all(),
         Command::InputCaps(stream) => registry.input_caps_changed(&stream),
         Command::InputLatency(stream) => registry.input_latency_changed(&stream),

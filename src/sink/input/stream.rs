@@ -14,7 +14,7 @@ use super::caps::{self, Change};
 use super::events;
 use crate::codec::MediaKind;
 use crate::gst_ext::make::{self, MissingElement};
-use crate::sink::encode::{BranchPool, StreamId};
+use crate::sink::encode::{BranchPool, StreamId, size_of};
 use crate::sink::imp::CAT;
 use crate::sink::{BaseWebRTCSink, WebRTCSinkPad};
 
@@ -84,6 +84,12 @@ impl InputStream {
 
     pub(in crate::sink) fn pad(&self) -> &WebRTCSinkPad {
         &self.pad
+    }
+
+    /// Size of the pictures that arrive, in pixels, once it is known.
+    pub(in crate::sink) fn size(&self) -> Option<(u32, u32)> {
+        let caps = self.caps()?;
+        size_of(&caps)
     }
 
     /// What arrives, once that is known.

@@ -261,6 +261,29 @@ impl Session {
         self.view().outlets.values().cloned().collect()
     }
 
+    /// Where a request for a key frame of the layer with this SSRC goes in.
+    pub(super) fn layer_end(&self, ssrc: u32) -> Option<gst::Pad> {
+        self.outlets().iter().find_map(|outlet| outlet.layer_end(ssrc))
+    }
+
+    /// The consumer, or who forwards to others for it, receives these layers of the section `mid` and no others.
+    pub(in crate::sink) fn set_wanted_layers(&self, mid: &str, rids: Vec<String>) {
+        let outlet = {
+            let view = self.view();
+            let stream = view.mids.get(mid);
+            stream.and_then(|stream| view.outlets.get(stream)).cloned()
+        };
+        if let Some(outlet) = outlet {
+            gst::debug!(
+                CAT,
+                "session {}: of {} only {rids:?} is received",
+                self.id,
+                outlet.stream()
+            );
+            outlet.set_wanted_layers(rids);
+        }
+    }
+
     /// A stream's input has ended. When all of them have, so has the session.
     pub(in crate::sink) fn stream_ended(&self, stream: &StreamId) {
         let is_last = {

@@ -6,13 +6,17 @@
 //! parts); `machine` judges deadlines and silence; `release` is
 //! the only way out, whatever the reason. Callbacks of webrtcbin only enqueue. A session never touches another one.
 //!
-//! - `pipeline`: makes webrtcbin and its surroundings. `outlet`: one stream's way into it, from encoded samples on.
+//! - `pipeline`: makes webrtcbin and its surroundings. `outlet`: one stream's way into it, from encoded samples on, made
+//!   of `chain`s of elements (`layering`: one for each size it is sent in) and `encodings`, its places at encoders.
 //! - `slots`: which stream has which media section. `traffic`: when the peer was last heard.
 
 mod answering;
 mod blocking;
+mod chain;
 mod driver;
+mod encodings;
 mod handle;
+mod layering;
 mod linking;
 mod machine;
 mod offering;
@@ -25,6 +29,7 @@ mod retransmission;
 mod slots;
 mod traffic;
 
+pub(super) use encodings::Encoding;
 pub(super) use handle::Session;
 pub(super) use outlet::Outlet;
 

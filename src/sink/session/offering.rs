@@ -15,11 +15,13 @@ use gst_webrtc::{WebRTCSDPType, WebRTCSessionDescription};
 
 use super::blocking;
 use super::handle::Session;
+use super::layering;
 use super::machine::Fact;
 use super::operations::{Operations, bad_description, reparsed};
 use super::pipeline::internal;
 use super::retransmission;
 use super::slots::{self, Slot};
+use crate::codec::caps::is_raw;
 use crate::end_reason::{EndReason, SessionEndReason};
 use crate::error;
 use crate::gst_ext::promise;
@@ -28,8 +30,9 @@ use crate::sink::channels;
 use crate::sink::encode::StreamId;
 use crate::sink::imp::CAT;
 use crate::sink::input::InputStream;
-use crate::sink::negotiate::payloads;
+use crate::sink::negotiate::payloads::{self, Payload};
 use crate::sink::negotiate::select::{self, SelectError};
+use crate::sink::negotiate::simulcast;
 
 impl Operations {
     /// Opens a section per stream, announces the consumer, and offers.
@@ -49,6 +52,9 @@ impl Operations {
         let verdicts = select::read_answer(offer.sdp(), answer.sdp()).map_err(refused)?;
         self.set_remote(&answer).await?;
         retransmission::limit(&self.session, &self.webrtcbin);
+        if self.slots.iter().any(|slot| !slot.layers.is_empty()) {
+            layering::bind_repairs(&self.webrtcbin, offer.sdp());
+        }
         self.link(verdicts, &answer).await?;
         self.session.observe(Fact::Described);
         if self.turns.answered() {
@@ -100,6 +106,7 @@ impl Operations {
         let offer = promise::create_offer(&self.webrtcbin).await.map_err(internal)?;
         let mut sdp = offer.sdp().to_owned();
         payload_types::complete_rtx(&mut sdp);
+        layering::name_repairs(&mut sdp, self.slots.iter());
         let offer = reparsed(WebRTCSDPType::Offer, &sdp)?;
         self.turns.offered();
         self.set_and_send(offer).await
@@ -154,7 +161,7 @@ fn open_all(
         match payloads::find(&sink, session.settings(), stream) {
             Ok(payloads) => {
                 let index = index - u32::from(failure.is_some());
-                slots.push(slots::open(session, webrtcbin, stream, index, &payloads)?);
+                slots.push(open_one(session, webrtcbin, stream, index, payloads)?);
             }
             Err(why) => {
                 error::post_warning(&sink, &why);
@@ -166,6 +173,29 @@ fn open_all(
         Some(why) if slots.is_empty() => Err(EndReason::new(SessionEndReason::NoCommonCodec, why)),
         _ => Ok(slots),
     }
+}
+
+/// In layers if the user wants them and a codec has them, and the picture is large enough. Input that comes encoded has
+/// one size.
+fn open_one(
+    session: &Arc<Session>,
+    webrtcbin: &gst::Element,
+    stream: &InputStream,
+    index: u32,
+    mut payloads: Vec<Payload>,
+) -> Result<Slot, EndReason> {
+    let most = usize::try_from(session.settings().simulcast_layers).unwrap_or(usize::MAX);
+    let is_raw = stream.caps().is_some_and(|caps| is_raw(&caps));
+    let layers = match stream.size().filter(|_| is_raw) {
+        Some(size) => simulcast::layers(most, size, rand::random),
+        None => Vec::new(),
+    };
+    let has_layers = |payload: &Payload| simulcast::is_layered(payload.proposal.codec);
+    if layers.is_empty() || !payloads.iter().any(has_layers) {
+        return slots::open(session, webrtcbin, stream, index, &payloads);
+    }
+    payloads.retain(has_layers);
+    slots::open_layered(session, webrtcbin, stream, index, &payloads, layers)
 }
 
 /// A peer that wants nothing of all this is told apart from one whose answer makes no sense.

@@ -13,6 +13,7 @@ use gst_webrtc::{WebRTCICEConnectionState, WebRTCICETransportPolicy, WebRTCPeerC
 
 use super::Input;
 use super::handle::Session;
+use super::layering;
 use super::machine::Fact;
 use crate::end_reason::{EndReason, SessionEndReason};
 use crate::runtime;
@@ -45,6 +46,9 @@ pub(super) fn prepare(
     watch_bus(session);
     watch_connection(session, &webrtcbin);
     watch_packets(session, &webrtcbin);
+    if settings.simulcast_layers > 1 {
+        layering::prepare(session, &webrtcbin);
+    }
     rate::Control::install(session, &webrtcbin);
     start(session, gst::State::Ready)?;
     Ok(webrtcbin)

@@ -5,7 +5,7 @@
 //! Called on a thread that may block. Owns indices, pads and transceivers; which streams there are is `offering`'s and
 //! `answering`'s, and what caps say `negotiate/describe`'s.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use gst::prelude::*;
@@ -19,6 +19,7 @@ use crate::sink::encode::StreamId;
 use crate::sink::input::InputStream;
 use crate::sink::negotiate::describe::{self, Common};
 use crate::sink::negotiate::payloads::Payload;
+use crate::sink::negotiate::simulcast::{self, Layer, Naming};
 use crate::sink::{clock::ClockSource, loss};
 
 /// One media section with a stream in it.
@@ -30,8 +31,12 @@ pub(super) struct Slot {
     pub(super) media_index: u32,
     /// webrtcbin's pad for it.
     pub(super) pad: gst::Pad,
-    /// The stream's SSRC in this session.
+    /// The stream's SSRC in this session; its layers have their own.
     pub(super) ssrc: u32,
+    /// The layers it is sent in, smallest first; empty for one size.
+    pub(super) layers: Vec<Layer>,
+    /// With layers: what is offered for each codec, by payload type.
+    pub(super) described: BTreeMap<u8, gst::Caps>,
     /// Whether a peer that accepted it is being sent to.
     pub(super) is_linked: bool,
 }
@@ -105,18 +110,76 @@ pub(super) fn open(
     for payload in payloads {
         caps.merge(describe::offered(&payload.rtp_caps, payload.proposal, &common));
     }
-    let pad = request(webrtcbin, media_index, stream.kind(), &caps, session)?;
+    let pad = request(webrtcbin, media_index, &caps)?;
+    loss::protect(&transceiver(&pad), stream.kind(), session.settings());
+    Ok(Slot {
+        ssrc: common.ssrc,
+        ..slot(stream, media_index, pad)
+    })
+}
+
+/// Gives `stream` a section like [`open`] does, for codecs that are sent in `layers`.
+///
+/// # Errors
+/// When webrtcbin refuses the pad.
+pub(super) fn open_layered(
+    session: &Arc<Session>,
+    webrtcbin: &gst::Element,
+    stream: &InputStream,
+    media_index: u32,
+    payloads: &[Payload],
+    layers: Vec<Layer>,
+) -> Result<Slot, EndReason> {
+    // How long pictures are held is between the server that forwards and its receivers.
+    let common = Common {
+        playout_delay_id: None,
+        ..common(session, stream.kind())
+    };
+    let msid = stream.pad().msid();
+    let naming = Naming {
+        msid: msid.as_deref(),
+        track: stream.id().as_str(),
+        size: stream.size().unwrap_or_default(),
+    };
+    let mut caps = gst::Caps::new_empty();
+    let mut described = BTreeMap::new();
+    for payload in payloads {
+        let mut offered = describe::offered(&payload.rtp_caps, payload.proposal, &common);
+        let mut announced = offered.clone();
+        for caps in [&mut offered, &mut announced] {
+            caps.make_mut().iter_mut().for_each(simulcast::identify);
+        }
+        for structure in announced.make_mut().iter_mut() {
+            simulcast::announce(structure, &layers, naming);
+        }
+        let is_first = described.is_empty();
+        caps.merge(if is_first { announced.clone() } else { offered });
+        described.insert(payload.proposal.payload_type, announced);
+    }
+    let pad = request(webrtcbin, media_index, &caps)?;
+    loss::protect_layers(&transceiver(&pad), session.settings());
+    Ok(Slot {
+        layers,
+        described,
+        ..slot(stream, media_index, pad)
+    })
+}
+
+/// A section with a stream in it; what names its packets is yet to be said.
+fn slot(stream: &InputStream, media_index: u32, pad: gst::Pad) -> Slot {
     if let Some(msid) = stream.pad().msid() {
         // The property is there from GStreamer 1.20 on.
         pad.set_property("msid", msid);
     }
-    Ok(Slot {
+    Slot {
         stream: Some(stream.id().clone()),
         media_index,
         pad,
-        ssrc: common.ssrc,
+        ssrc: 0,
+        layers: Vec::new(),
+        described: BTreeMap::new(),
         is_linked: false,
-    })
+    }
 }
 
 /// A section for which this side has nothing.
@@ -132,13 +195,16 @@ pub(super) fn decline(
     let caps = gst::Caps::builder("application/x-rtp")
         .field("media", kind.as_str())
         .build();
-    let pad = request(webrtcbin, media_index, kind, &caps, session)?;
+    let pad = request(webrtcbin, media_index, &caps)?;
+    loss::protect(&transceiver(&pad), kind, session.settings());
     set_direction(&pad, WebRTCRTPTransceiverDirection::Inactive);
     Ok(Slot {
         stream: None,
         media_index,
         pad,
         ssrc: 0,
+        layers: Vec::new(),
+        described: BTreeMap::new(),
         is_linked: false,
     })
 }
@@ -173,13 +239,7 @@ pub(super) fn transceiver(pad: &gst::Pad) -> WebRTCRTPTransceiver {
 }
 
 /// The pad's name chooses the section; the transceiver is set up before webrtcbin describes it for the first time.
-fn request(
-    webrtcbin: &gst::Element,
-    media_index: u32,
-    kind: MediaKind,
-    caps: &gst::Caps,
-    session: &Session,
-) -> Result<gst::Pad, EndReason> {
+fn request(webrtcbin: &gst::Element, media_index: u32, caps: &gst::Caps) -> Result<gst::Pad, EndReason> {
     let pad = webrtcbin
         .request_pad_simple(&format!("sink_{media_index}"))
         .ok_or_else(|| {
@@ -190,7 +250,6 @@ fn request(
     let transceiver = transceiver(&pad);
     set_direction(&pad, WebRTCRTPTransceiverDirection::Sendonly);
     transceiver.set_property("codec-preferences", caps);
-    loss::protect(&transceiver, kind, session.settings());
     Ok(pad)
 }
 
@@ -198,6 +257,6 @@ fn set_direction(pad: &gst::Pad, direction: WebRTCRTPTransceiverDirection) {
     transceiver(pad).set_property("direction", direction);
 }
 
-/// The first ids of the one-byte form (RFC 8285, section 4.2); we use no other extension.
+/// The first ids of the one-byte form (RFC 8285, section 4.2); those of layers follow.
 const TWCC_ID: u8 = 1;
 const PLAYOUT_DELAY_ID: u8 = 2;

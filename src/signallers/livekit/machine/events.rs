@@ -115,6 +115,12 @@ pub(in crate::signallers::livekit) enum Report {
     ProducerRemoved { sid: String, metadata: String },
     /// Media of the m-line with this mid is to stop or go on.
     TrackMuted { mid: String, muted: bool },
+    /// Of the m-line with this mid only these layers are received by anybody.
+    LayersWanted {
+        session: String,
+        mid: String,
+        rids: Vec<String>,
+    },
     /// For the log: something unexpected, survived.
     Oddity(String),
     /// For the log: a step of the connection's life.

@@ -33,6 +33,11 @@ impl Machine {
                     publisher.muted(&mute, &mut self.out);
                 }
             }
+            Response::SubscribedQualityUpdate(update) => {
+                if let Half::Publisher(publisher) = &self.session.half {
+                    publisher.received(&update, &self.session.id(), &mut self.out);
+                }
+            }
             Response::Leave(leave) => return self.told_to_leave(now, &leave),
             Response::RefreshToken(token) => self.token = Some(token),
             Response::RoomMoved(moved) => self.moved(now, moved),

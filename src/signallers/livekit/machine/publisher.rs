@@ -58,6 +58,8 @@ enum Stage {
 struct Track {
     name: String,
     mid: String,
+    /// The layers it is sent in, by rid, smallest first; empty for one size.
+    layers: Vec<String>,
     published: Option<proto::TrackInfo>,
 }
 
@@ -88,6 +90,7 @@ impl Publisher {
     /// The element made an offer.
     pub(super) fn local_offer(&mut self, now: Instant, sdp: String, out: &mut Outbox) {
         let sections = offer::sections(&sdp);
+        let sdp = offer::without_layer_sizes(&sdp);
         self.mids = offer::mids(&sdp);
         let number = self.offer.as_ref().map_or(0, |(_, number)| *number) + 1;
         self.offer = Some((sdp, number));
@@ -133,6 +136,7 @@ impl Publisher {
             Track {
                 name,
                 mid: section.mid.clone(),
+                layers: section.layers.iter().map(|layer| layer.rid.clone()).collect(),
                 published: None,
             },
         );
@@ -253,6 +257,24 @@ impl Publisher {
         let (name, mid) = track;
         self.remember(&name, muted);
         out.report(Report::TrackMuted { mid, muted });
+    }
+
+    /// Which layers of a track of ours others receive.
+    pub(super) fn received(&self, update: &proto::SubscribedQualityUpdate, session: &str, out: &mut Outbox) {
+        let is_it = |track: &&Track| {
+            track
+                .published
+                .as_ref()
+                .is_some_and(|info| info.sid == update.track_sid)
+        };
+        let track = self.tracks.values().find(is_it);
+        if let Some(track) = track.filter(|track| !track.layers.is_empty()) {
+            out.report(Report::LayersWanted {
+                session: session.to_owned(),
+                mid: track.mid.clone(),
+                rids: protocol::wanted_layers(&track.layers, update),
+            });
+        }
     }
 
     /// The user mutes or unmutes the track called `name`, now or once it is published. Says whether it is.

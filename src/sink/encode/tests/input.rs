@@ -124,6 +124,7 @@ fn unknown_streams_and_wrong_codecs_are_refused() {
         stream: StreamId::new("video_7"),
         codec: Codec::Vp8,
         encoder_caps: gst::Caps::new_any(),
+        size: PictureSize::Adaptive,
         consumer_id: "peer".to_owned(),
         session_id: "session".to_owned(),
         appsrc: gst_app::AppSrc::builder().build(),

@@ -262,6 +262,7 @@ impl Rig {
             stream: self.stream.clone(),
             codec,
             encoder_caps: caps,
+            size: PictureSize::Adaptive,
             consumer_id: format!("peer-{name}"),
             session_id: name.to_owned(),
             appsrc: viewer.appsrc.clone(),

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: MPL-2.0
+//! `livekitwebrtcsink simulcast-layers=…`: what the server sees of the layers, and which one a subscriber gets.
+
+use gst::prelude::*;
+use testkit::livekit::LiveKit;
+
+use crate::common::wait_until;
+use crate::room::{Running, Viewer, by_key, participants};
+
+/// Without congestion control a machine that is busy with other tests makes no layer drop out.
+const STEADY: &str = "congestion-control=disabled max-bitrate=2000000 session-timeout=40";
+
+/// A publisher of a picture that is large enough for three layers: 240, 480 and 960 pixels wide.
+fn publisher(server: &LiveKit, properties: &str) -> Running {
+    Running::launch(&format!(
+        "livekitwebrtcsink name=sink simulcast-layers=3 {properties} {} videotestsrc is-live=true \
+         ! capsfilter name=size caps=video/x-raw,format=I420,width=960,height=540,framerate=10/1 ! sink.",
+        by_key(&server.url(), "publisher")
+    ))
+}
+
+/// One layer as the server's API has it.
+struct Layer {
+    rid: String,
+    width: u64,
+    ssrc: u64,
+    repair_ssrc: u64,
+}
+
+fn layers(server: &LiveKit) -> Vec<Layer> {
+    let participants = participants(server);
+    let publisher = participants.as_array().into_iter().flatten();
+    let mut publisher = publisher.filter(|it| it["identity"] == "publisher");
+    let tracks = publisher
+        .next()
+        .map(|it| it["tracks"].clone())
+        .unwrap_or_default();
+    let layers = tracks[0]["layers"].as_array().cloned().unwrap_or_default();
+    let number = |value: &serde_json::Value| value.as_u64().unwrap_or_default();
+    layers
+        .iter()
+        .map(|layer| Layer {
+            rid: layer["rid"].as_str().unwrap_or_default().to_owned(),
+            width: number(&layer["width"]),
+            ssrc: number(&layer["ssrc"]),
+            repair_ssrc: number(&layer["repair_ssrc"]),
+        })
+        .collect()
+}
+
+/// Waits until media of all three layers arrived.
+fn wait_for_layers(server: &LiveKit) {
+    wait_until("three layers", || {
+        let seen = layers(server);
+        let named: Vec<_> = seen.iter().map(|it| (it.rid.as_str(), it.width)).collect();
+        named == [("q", 240), ("h", 480), ("f", 960)] && seen.iter().all(|it| it.ssrc > 0)
+    });
+}
+
+/// The streams of the sink's one session, as its statistics show them.
+fn streams(publisher: &Running) -> Vec<gst::Structure> {
+    let stats = publisher.element("sink").property::<gst::Structure>("stats");
+    let session = stats
+        .iter()
+        .find_map(|(_, session)| session.get::<gst::Structure>().ok());
+    let consumer = session.and_then(|session| session.get::<gst::Structure>("consumer-stats").ok());
+    let streams = consumer.and_then(|consumer| consumer.get::<gst::Array>("streams").ok());
+    let streams = streams.iter().flat_map(|streams| streams.iter());
+    streams.filter_map(|stream| stream.get().ok()).collect()
+}
+
+/// Whether all layers are sent, or none.
+fn are_active(publisher: &Running, active: bool) -> bool {
+    let streams = streams(publisher);
+    streams.len() == 3 && streams.iter().all(|stream| stream.get("active") == Ok(active))
+}
+
+/// Frames encoded so far, in all layers.
+fn frames(publisher: &Running) -> u64 {
+    let streams = streams(publisher);
+    streams
+        .iter()
+        .filter_map(|stream| stream.get::<u64>("frames").ok())
+        .sum()
+}
+
+fn choose(viewer: &Viewer, quality: &str) {
+    let mut pads = viewer.source.iterate_src_pads().into_iter().flatten();
+    let pad = pads.next().unwrap();
+    let type_ = gst::glib::Type::from_name("GstWebRTCLiveKitTrackQuality").unwrap();
+    let qualities = gst::glib::EnumClass::with_type(type_).unwrap();
+    let quality = qualities.to_value_by_nick(quality).unwrap();
+    pad.emit_by_name_with_values("set-track-quality", &[quality]);
+}
+
+#[test]
+fn a_subscriber_is_given_the_layer_it_asks_for() {
+    let Some(server) = LiveKit::start("") else { return };
+    let publisher = publisher(&server, STEADY);
+    wait_for_layers(&server);
+    let viewer = Viewer::launch(&by_key(&server.url(), "viewer"));
+    wait_until("the largest layer", || viewer.width() == 960);
+    // Encoders make key frames when they are asked for one: each change shows that the request reached the right one.
+    for (quality, width) in [("low", 240), ("medium", 480), ("high", 960)] {
+        choose(&viewer, quality);
+        wait_until("another layer", || viewer.width() == width);
+        let frames = viewer.frames();
+        wait_until("its frames", || viewer.frames() >= frames + 10);
+    }
+    publisher.assert_no_error();
+    viewer.running.assert_no_error();
+}
+
+#[test]
+fn layers_that_nobody_receives_are_not_encoded() {
+    let Some(server) = LiveKit::start("video:\n  dynacast_pause_delay: 1s") else {
+        return;
+    };
+    let publisher = publisher(&server, STEADY);
+    wait_for_layers(&server);
+    {
+        let viewer = Viewer::launch(&by_key(&server.url(), "viewer"));
+        wait_until("the largest layer", || viewer.width() == 960);
+        choose(&viewer, "low");
+        wait_until("one layer", || {
+            let active = streams(&publisher);
+            let active = active.iter().filter(|it| it.get("active") == Ok(true));
+            active
+                .map(|it| it.get::<String>("rid").unwrap())
+                .collect::<Vec<_>>()
+                == ["q"]
+        });
+    }
+    wait_until("rest", || are_active(&publisher, false));
+    let before = frames(&publisher);
+    let viewer = Viewer::launch(&by_key(&server.url(), "viewer"));
+    wait_until("the largest layer", || {
+        viewer.width() == 960 && viewer.frames() > 10
+    });
+    assert!(are_active(&publisher, true));
+    assert!(frames(&publisher) > before);
+    publisher.assert_no_error();
+}
+
+#[test]
+fn layers_follow_the_size_of_the_input_and_a_mute() {
+    let Some(server) = LiveKit::start("") else { return };
+    let publisher = publisher(&server, STEADY);
+    wait_for_layers(&server);
+    let viewer = Viewer::launch(&by_key(&server.url(), "viewer"));
+    wait_until("the largest layer", || viewer.width() == 960);
+    let sink = publisher.element("sink");
+    let signaller = sink.property::<gst::glib::Object>("signaller");
+    signaller.emit_by_name::<()>("set-track-muted", &[&"video0", &true]);
+    wait_until("the mute", || {
+        participants(&server).to_string().contains("\"muted\":true")
+    });
+    let caps = "video/x-raw,format=I420,width=1280,height=720,framerate=10/1";
+    publisher.element("size").set_property_from_str("caps", caps);
+    signaller.emit_by_name::<()>("set-track-muted", &[&"video0", &false]);
+    wait_until("the largest layer of a larger picture", || viewer.width() == 1280);
+    choose(&viewer, "low");
+    wait_until("the smallest", || viewer.width() == 320);
+    publisher.assert_no_error();
+    viewer.running.assert_no_error();
+}
+
+#[test]
+fn layers_are_back_after_a_restart_of_the_server() {
+    let Some(mut server) = LiveKit::start("") else {
+        return;
+    };
+    let publisher = publisher(&server, STEADY);
+    wait_for_layers(&server);
+    server.revive();
+    wait_for_layers(&server);
+    let viewer = Viewer::launch(&by_key(&server.url(), "viewer"));
+    wait_until("the largest layer", || viewer.width() == 960);
+    publisher.assert_no_error();
+}
+
+#[test]
+fn every_layer_that_is_sent_has_retransmissions_of_its_own() {
+    let Some(server) = LiveKit::start("") else { return };
+    // The controller's probes are padding in the retransmissions of whichever layer was sent last.
+    let publisher = publisher(&server, "session-timeout=40 start-bitrate=3000000");
+    let viewer = Viewer::launch(&by_key(&server.url(), "viewer"));
+    wait_until("a known stream of retransmissions", || {
+        layers(&server).iter().any(|layer| layer.repair_ssrc > 0)
+    });
+    wait_until("a picture", || viewer.frames() > 0);
+    publisher.assert_no_error();
+}
+
+#[test]
+fn a_small_picture_and_one_that_comes_encoded_are_sent_in_one_size() {
+    let Some(server) = LiveKit::start("") else { return };
+    let publisher = Running::launch(&format!(
+        "livekitwebrtcsink name=sink simulcast-layers=3 {STEADY} {} \
+         videotestsrc is-live=true ! video/x-raw,width=320,height=240,framerate=10/1 ! sink. \
+         videotestsrc is-live=true ! video/x-raw,width=960,height=540,framerate=10/1 ! vp8enc deadline=1 ! sink.",
+        by_key(&server.url(), "publisher")
+    ));
+    let viewer = Viewer::launch(&by_key(&server.url(), "viewer"));
+    wait_until("two pictures", || {
+        viewer.source.num_src_pads() == 2 && viewer.frames() > 20
+    });
+    assert!(streams(&publisher).iter().all(|stream| !stream.has_field("rid")));
+    publisher.assert_no_error();
+}
