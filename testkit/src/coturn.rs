@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! A coturn, the TURN server, for one test.
 
-use std::net::{IpAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 
 use std::time::Duration;
@@ -94,6 +94,14 @@ impl Coturn {
 
     /// What users' passwords are made with.
     pub const SECRET: &'static str = "of tests";
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        (self.address, self.port).into()
+    }
+
+    /// Name and password of the user.
+    pub const USER: (&'static str, &'static str) = (USER, PASSWORD);
 
     /// Address with the user's credentials, as webrtcbin takes it.
     pub fn uri_with_user(&self) -> String {

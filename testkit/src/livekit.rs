@@ -38,7 +38,7 @@ impl LiveKit {
         named.or(Some(built)).filter(|program| program.is_file())
     }
 
-    /// Starts a server; `extra` is YAML added to its configuration. `None`, said aloud, when the program is not built
+    /// Starts a server; `extra` is YAML added to its configuration, indented where it belongs to the section `rtc`. `None`, said aloud, when the program is not built
     /// or the machine has no network; with `REQUIRE_ALL=1` that is a panic.
     ///
     /// # Panics
@@ -54,9 +54,14 @@ impl LiveKit {
         };
         let (port, media_port) = (free_port(), free_port());
         let level = std::env::var("LIVEKIT_LOG_LEVEL").unwrap_or_else(|_| "info".into());
+        let logging = if extra.contains("logging:") {
+            String::new()
+        } else {
+            format!("logging:\n  level: {level}\n")
+        };
         let config = format!(
             "port: {port}\nbind_addresses: [\"127.0.0.1\"]\nkeys:\n  {KEY}: \"{SECRET}\"\nrtc:\n  node_ip: {address}\n  \
-             udp_port: {media_port}\n  tcp_port: {}\n  use_external_ip: false\nlogging:\n  level: {level}\n{extra}\n",
+             udp_port: {media_port}\n  tcp_port: {}\n  use_external_ip: false\n{extra}\n{logging}",
             free_port()
         );
         let log = std::env::temp_dir().join(format!("livekit-server-{port}.log"));

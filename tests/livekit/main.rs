@@ -7,6 +7,7 @@
 mod common;
 
 mod cluster;
+mod docs;
 mod failures;
 mod participant;
 mod publishing;

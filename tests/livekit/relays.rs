@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
-//! The relays of a join response, with the TURN server that is part of the LiveKit server.
+//! The relays of a join response: the TURN server that is part of the LiveKit server, and one beside it.
 
 use gst::glib;
 use gst::prelude::*;
+use testkit::coturn::Coturn;
 use testkit::livekit::LiveKit;
 use testkit::network::free_port;
 
@@ -43,4 +44,25 @@ fn a_subscriber_that_may_only_relay_is_reached() {
     viewer.wait_for(30);
     publisher.assert_no_error();
     viewer.running.assert_no_error();
+}
+
+#[test]
+fn relays_outside_of_the_server_are_used() {
+    let Some(relay) = Coturn::with_user() else { return };
+    let (user, password) = Coturn::USER;
+    let Some(server) = LiveKit::start(&format!(
+        "  turn_servers:\n  - host: {}\n    port: {}\n    protocol: udp\n    username: {user}\n    credential: {password}",
+        relay.address().ip(),
+        relay.address().port()
+    )) else {
+        return;
+    };
+    let publisher = Running::launch(&format!(
+        "livekitwebrtcsink name=sink ice-transport-policy=relay {} videotestsrc is-live=true \
+         ! video/x-raw,width=320,height=240,framerate=15/1 ! sink.",
+        by_key(&server.url(), "publisher")
+    ));
+    let viewer = Viewer::launch(&by_key(&server.url(), "viewer"));
+    wait_until("pictures by the relay", || viewer.frames() > 30);
+    publisher.assert_no_error();
 }

@@ -171,6 +171,13 @@ impl BranchPool {
         self.inner.tell(Command::ClockChanged);
     }
 
+    /// Whether a stream's buffers go to any branch.
+    #[cfg(test)]
+    pub(super) fn is_fed(&self, stream: &StreamId) -> bool {
+        let inputs = self.inner.shared.inputs();
+        inputs.get(stream).is_some_and(|input| !input.feeds.is_empty())
+    }
+
     /// What statistics show.
     pub(crate) fn snapshot(&self) -> Vec<BranchSnapshot> {
         self.inner.shared.snapshot()

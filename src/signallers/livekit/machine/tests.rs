@@ -441,6 +441,51 @@ fn a_track_can_be_muted_before_it_is_published() {
 }
 
 #[test]
+fn layers_that_nobody_receives_are_told_and_their_sizes_stay_between_us() {
+    let (mut run, _) = Run::joined(true, Filter::default());
+    let sdp = "v=0\r\nm=video 9 X 96\r\na=mid:video0\r\na=msid:cam t0\r\na=rid:q send max-width=320;max-height=180\r\n\
+               a=rid:h send max-width=640;max-height=360\r\na=simulcast:send q;h\r\n";
+    let layered = Input::Description {
+        session: "unique".into(),
+        kind: DescriptionKind::Offer,
+        sdp: sdp.into(),
+    };
+    let announced = run.feed(layered);
+    let Some(Request::AddTrack(track)) = requests(&announced).first().copied() else {
+        panic!("{announced:?}")
+    };
+    assert_eq!((track.width, track.layers[0].width), (640, 320));
+    let actions = run.receive(acknowledged("t0", "TR_v"));
+    let Some(Request::Offer(offer)) = requests(&actions).first().copied() else {
+        panic!("{actions:?}")
+    };
+    assert!(!offer.sdp.contains("max-width"), "{}", offer.sdp);
+    let update = |track: &str, enabled| {
+        let quality = proto::SubscribedQuality {
+            quality: proto::VideoQuality::Low.into(),
+            enabled,
+        };
+        let codec = proto::SubscribedCodec {
+            codec: "vp8".into(),
+            qualities: vec![quality],
+        };
+        Response::SubscribedQualityUpdate(proto::SubscribedQualityUpdate {
+            track_sid: track.into(),
+            subscribed_codecs: vec![codec],
+            ..Default::default()
+        })
+    };
+    let wanted = |rids: &[&str]| Report::LayersWanted {
+        session: "unique".into(),
+        mid: "video0".into(),
+        rids: rids.iter().map(|rid| (*rid).to_owned()).collect(),
+    };
+    assert_eq!(reports(&run.receive(update("TR_v", true))), [&wanted(&["q"])]);
+    assert_eq!(reports(&run.receive(update("TR_v", false))), [&wanted(&[])]);
+    assert_eq!(reports(&run.receive(update("TR_x", true))), [] as [&Report; 0]);
+}
+
+#[test]
 fn muting_works_from_either_end() {
     let mut run = Run::published();
     let muted = |muted| Report::TrackMuted {

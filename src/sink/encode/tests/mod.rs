@@ -7,6 +7,7 @@ mod codecs;
 mod failures;
 mod fan_out;
 mod input;
+mod layers;
 mod moves;
 mod rate;
 mod stress;
@@ -257,12 +258,23 @@ impl Rig {
         kbps: u64,
         caps: gst::Caps,
     ) -> Result<Viewer, BranchError> {
+        self.try_viewer_of(name, codec, kbps, caps, PictureSize::Adaptive)
+    }
+
+    fn try_viewer_of(
+        &self,
+        name: &str,
+        codec: Codec,
+        kbps: u64,
+        caps: gst::Caps,
+        size: PictureSize,
+    ) -> Result<Viewer, BranchError> {
         let mut viewer = Viewer::new(&self.host);
         viewer.attachment = Some(self.pool.attach(AttachRequest {
             stream: self.stream.clone(),
             codec,
             encoder_caps: caps,
-            size: PictureSize::Adaptive,
+            size,
             consumer_id: format!("peer-{name}"),
             session_id: name.to_owned(),
             appsrc: viewer.appsrc.clone(),
