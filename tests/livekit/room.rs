@@ -64,6 +64,12 @@ pub fn track_names(server: &LiveKit, identity: &str) -> Vec<String> {
     names
 }
 
+/// What no test of these may cause ends its process: criticals are misuse of GStreamer that goes on by luck.
+fn init() {
+    common::init();
+    gst::glib::log_set_always_fatal(gst::glib::LogLevels::LEVEL_CRITICAL | gst::glib::LogLevels::LEVEL_ERROR);
+}
+
 /// A running pipeline; goes to NULL with the value.
 pub struct Running {
     pub pipeline: gst::Pipeline,
@@ -79,7 +85,7 @@ impl Running {
 
     /// Makes a launch line, to be started by [`Running::play`].
     pub fn prepare(line: &str) -> Self {
-        common::init();
+        init();
         let pipeline = gst::parse::launch(line)
             .unwrap()
             .downcast::<gst::Pipeline>()
@@ -160,7 +166,7 @@ impl Viewer {
 
     /// As [`Viewer::launch`], to be started by [`Running::play`].
     pub fn prepare(properties: &str) -> Self {
-        common::init();
+        init();
         let line = format!("livekitwebrtcsrc name=src {properties}");
         let source = gst::parse::launch(&line).unwrap();
         let pipeline = gst::Pipeline::new();
