@@ -153,12 +153,14 @@ fn layers_follow_the_size_of_the_input_and_a_mute() {
     wait_until("the mute", || {
         participants(&server).to_string().contains("\"muted\":true")
     });
-    let caps = "video/x-raw,format=I420,width=1280,height=720,framerate=10/1";
-    publisher.element("size").set_property_from_str("caps", caps);
     signaller.emit_by_name::<()>("set-track-muted", &[&"video0", &false]);
-    wait_until("the largest layer of a larger picture", || viewer.width() == 1280);
+    let frames = viewer.frames();
+    wait_until("the picture again", || viewer.frames() >= frames + 10);
+    let caps = "video/x-raw,format=I420,width=640,height=360,framerate=10/1";
+    publisher.element("size").set_property_from_str("caps", caps);
+    wait_until("the largest layer of another picture", || viewer.width() == 640);
     choose(&viewer, "low");
-    wait_until("the smallest", || viewer.width() == 320);
+    wait_until("the smallest", || viewer.width() == 160);
     publisher.assert_no_error();
     viewer.running.assert_no_error();
 }
