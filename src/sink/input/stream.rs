@@ -205,28 +205,32 @@ fn callbacks(
         .build()
 }
 
-/// Tells the encoders how late input comes, whenever the pipeline has found that out, and the pacing element that live
-/// input is due when it comes: it would hold every buffer for the latency upstream, a whole frame for most sources,
-/// which only what is shown or heard together needs. Each segment asks too, as pads come to pipelines that play.
+/// Asks how late input comes whenever the pipeline has found that out, and with each segment, as pads also come to
+/// pipelines that play.
 fn watch_latency(pad: &WebRTCSinkPad, clocksync: &gst::Element, id: &StreamId, flow: &Arc<Mutex<Flow>>) {
     let (id, flow, clocksync) = (id.clone(), flow.clone(), clocksync.downgrade());
     pad.add_probe(gst::PadProbeType::EVENT_BOTH, move |pad, info| {
-        let kind = info.event().map(|event| event.type_());
-        if matches!(kind, Some(gst::EventType::Latency | gst::EventType::Segment)) {
-            let mut query = gst::query::Latency::new();
-            if !pad.peer_query(&mut query) {
-                return gst::PadProbeReturn::Ok;
-            }
+        let is_news = info
+            .event()
+            .is_some_and(|event| matches!(event.type_(), gst::EventType::Latency | gst::EventType::Segment));
+        let mut query = gst::query::Latency::new();
+        if is_news && pad.peer_query(&mut query) {
             let (is_live, latency, _) = query.result();
             if let Some(clocksync) = clocksync.upgrade() {
-                let ahead = if is_live { latency.nseconds() } else { 0 };
-                clocksync.set_property("ts-offset", -i64::try_from(ahead).unwrap_or(0));
+                let_pass(&clocksync, if is_live { latency } else { gst::ClockTime::ZERO });
             }
             let pool = lock(&flow).pool.clone();
-            if let (Some(gst::EventType::Latency), Some(pool)) = (kind, pool) {
+            if let Some(pool) = pool {
                 pool.input_latency_changed(&id, latency);
             }
         }
         gst::PadProbeReturn::Ok
     });
+}
+
+/// Live input is due when it comes: `clocksync` would hold every buffer for the latency upstream, a whole frame for most
+/// sources, which only what is shown or heard together needs. What is ahead of its time is still paced.
+fn let_pass(clocksync: &gst::Element, latency: gst::ClockTime) {
+    let offset = i64::try_from(latency.nseconds()).map_or(0, |latency| -latency);
+    clocksync.set_property("ts-offset", offset);
 }
