@@ -3,7 +3,7 @@
 //!
 //! The wire knows packets by a 16-bit number (draft-holmer-rmcat-transport-wide-cc-extensions-01, section 2); here
 //! each keeps a position that never wraps. The memory is bounded, and a report about packets that were never sent,
-//! are forgotten, or were already reported as received leaves nothing behind.
+//! are forgotten, or were reported like that before leaves nothing behind: whatever a peer repeats counts once.
 
 use std::collections::VecDeque;
 
@@ -30,7 +30,15 @@ pub struct SentHistory {
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     packet: SentPacket,
-    received: bool,
+    fate: Fate,
+}
+
+/// What was reported of a packet. It only gets better: one that came late was lost before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Fate {
+    Unknown,
+    Lost,
+    Received,
 }
 
 impl SentHistory {
@@ -56,16 +64,17 @@ impl SentHistory {
         }
         self.packets.push_back(Entry {
             packet,
-            received: false,
+            fate: Fate::Unknown,
         });
         packet
     }
 
-    /// Joins a report with what was sent, in order of sending. A packet is returned as received at most once.
+    /// Joins a report with what was sent, in order of sending. A packet is returned at most twice: as lost, and then as
+    /// received after all. Receivers repeat themselves when packets come late.
     pub fn join(&mut self, report: &[PacketReport]) -> Feedback {
         let mut packets: Vec<PacketResult> = report.iter().filter_map(|entry| self.join_one(entry)).collect();
-        packets.sort_by_key(|result| result.packet.sequence);
-        // A report that names a packet twice counts once; received wins because it was joined first or again.
+        // Of a packet named twice, as lost and as received, the better comes first and stays.
+        packets.sort_by_key(|result| (result.packet.sequence, result.arrived.is_none()));
         packets.dedup_by_key(|result| result.packet.sequence);
         Feedback { packets }
     }
@@ -83,10 +92,11 @@ impl SentHistory {
         let sequence = (self.next - 1).checked_sub(age)?;
         let index = usize::try_from(sequence.checked_sub(first)?).ok()?;
         let entry = self.packets.get_mut(index)?;
-        if entry.received {
+        let fate = report.arrived.map_or(Fate::Lost, |_| Fate::Received);
+        if fate <= entry.fate {
             return None;
         }
-        entry.received = report.arrived.is_some();
+        entry.fate = fate;
         Some(PacketResult {
             packet: entry.packet,
             arrived: report.arrived,
@@ -141,6 +151,28 @@ mod tests {
         let again = history.join(&[report(1, Some(12)), report(2, Some(9)), report(2, None)]);
         assert_eq!(sequences(&again), [1]);
         assert!(again.packets[0].arrived.is_some());
+    }
+
+    #[test]
+    fn a_loss_that_is_repeated_is_one_loss() {
+        let mut history = filled(0, 4);
+        assert_eq!(
+            history.join(&[report(1, None), report(2, Some(9))]).loss_ratio(),
+            0.5
+        );
+        for _ in 0..1000 {
+            assert_eq!(history.join(&[report(1, None)]), Feedback::default());
+        }
+    }
+
+    #[test]
+    fn one_report_that_contradicts_itself_says_that_the_packet_arrived() {
+        let reports = [report(1, None), report(1, Some(9))];
+        for order in [[0, 1], [1, 0]] {
+            let feedback = filled(0, 4).join(&order.map(|index| reports[index]));
+            assert_eq!(sequences(&feedback), [1]);
+            assert!(feedback.packets[0].arrived.is_some(), "{order:?}");
+        }
     }
 
     #[test]

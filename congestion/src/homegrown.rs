@@ -183,11 +183,8 @@ impl Window {
         let Some(newest) = self.packets.back().map(|result| result.packet.sent) else {
             return;
         };
-        while self
-            .packets
-            .front()
-            .is_some_and(|result| newest - result.packet.sent > WINDOW)
-        {
+        let is_old = |result: &PacketResult| newest - result.packet.sent > WINDOW;
+        while self.packets.len() > MOST_PACKETS || self.packets.front().is_some_and(is_old) {
             self.packets.pop_front();
         }
     }
@@ -255,6 +252,8 @@ impl Spread {
 const DELAY_STEP: Duration = Duration::from_millis(100);
 /// How much of the past is looked at.
 const WINDOW: Duration = Duration::from_millis(500);
+/// Half a second at 100 Mbit/s; bounds memory whatever reports speak of.
+const MOST_PACKETS: usize = 5000;
 /// A loss ratio of fewer packets is mostly chance.
 const LEAST_PACKETS: usize = 20;
 /// The share of the target that may be on its way without counting as excess.
@@ -333,6 +332,26 @@ mod tests {
         assert_eq!(controller.estimate().target, Bitrate::from_kbps(700));
         controller.on_remb(Timestamp::ZERO, Bitrate::ZERO);
         assert_eq!(controller.estimate().target, Bitrate::from_kbps(100));
+    }
+
+    #[test]
+    fn memory_is_bounded_whatever_is_reported_again() {
+        let mut controller = Homegrown::new(limits(), Timestamp::ZERO);
+        let packet = SentPacket {
+            sequence: 0,
+            sent: Timestamp::ZERO,
+            size: DataSize::from_bytes(1200),
+            probe: None,
+        };
+        let lost = PacketResult {
+            packet,
+            arrived: None,
+        };
+        for ms in 0..100 {
+            let packets = vec![lost; 1000];
+            controller.on_feedback(Timestamp::from_millis(ms), &Feedback { packets });
+        }
+        assert_eq!(controller.window.packets.len(), MOST_PACKETS);
     }
 
     #[test]

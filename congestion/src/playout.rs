@@ -47,9 +47,9 @@ impl PlayoutPolicy {
         self.since = self.since.or(Some(now)).filter(|_| is_lossy);
         if self.since.is_some_and(|since| now - since >= ON_AFTER) {
             self.lossy = Some(now);
-            let wanted = path.map_or(Duration::ZERO, |rtt| self.most.min(rtt + REPAIR));
+            let wanted = path.map_or(self.delay, |rtt| self.most.min(rtt.saturating_add(REPAIR)));
             // Each change is seen as a picture that runs slow or fast for a while: small ones are not worth it.
-            if wanted.abs_diff(self.delay) >= WORTHWHILE {
+            if self.delay.is_zero() || wanted.abs_diff(self.delay) >= WORTHWHILE {
                 self.delay = wanted;
             }
         } else if self.lossy.is_none_or(|last| now - last >= OFF_AFTER) {
@@ -130,6 +130,21 @@ mod tests {
             held(&mut PlayoutPolicy::new(Duration::ZERO), 0, 0.5, RTT),
             Duration::ZERO
         );
+        assert_eq!(held(&mut PlayoutPolicy::new(30 * MS), 0, 0.5, RTT), 30 * MS);
+        let forever = held(
+            &mut PlayoutPolicy::new(Duration::MAX),
+            0,
+            0.5,
+            Some(Duration::MAX),
+        );
+        assert_eq!(forever, Duration::MAX);
+    }
+
+    #[test]
+    fn pictures_stay_held_while_the_round_trip_is_not_measured() {
+        let mut policy = policy();
+        assert_eq!(held(&mut policy, 0, 0.05, RTT), 340 * MS);
+        assert_eq!(policy.update(at(12_000), 0.05, None), 340 * MS);
     }
 
     #[test]

@@ -147,7 +147,7 @@ impl Aimd {
     fn additive(&self, elapsed: Duration, rtt: Duration) -> Bitrate {
         let frame_bits = self.rate.as_f64() / FRAMES_PER_SECOND;
         let packet_bits = frame_bits / (frame_bits / PACKET_BITS).ceil().max(1.0);
-        let per_second = packet_bits / (rtt + RESPONSE).as_secs_f64();
+        let per_second = packet_bits / rtt.saturating_add(RESPONSE).as_secs_f64();
         Bitrate::from_bps((per_second.max(LEAST_ADDITIVE) * elapsed.as_secs_f64()) as u64)
     }
 

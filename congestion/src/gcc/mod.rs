@@ -191,6 +191,8 @@ impl Controller for Gcc {
     fn on_receiver_report(&mut self, now: Timestamp, report: &ReceiverReport) {
         self.reported_rtt = report.rtt.or(self.reported_rtt);
         if self.fed_back.is_none_or(|last| now - last > FEEDBACK_GONE) {
+            // A report does not tell the link's own loss from a queue's.
+            self.own_loss_ratio = 0.0;
             self.loss.on_report(now, report.lost());
             self.update_rate(now);
         }
@@ -328,6 +330,33 @@ mod tests {
         let target = gcc.estimate().target;
         assert!((kbps(840)..kbps(860)).contains(&target), "{target}");
         assert_eq!(gcc.estimate().rtt, report.rtt);
+    }
+
+    #[test]
+    fn the_links_own_loss_is_forgotten_with_the_feedback() {
+        let mut gcc = gcc(1000);
+        (0..5).for_each(|n| second(&mut gcc, n, |n| (n % 10 != 0).then_some(50)));
+        assert!(gcc.estimate().own_loss_ratio > 0.05);
+        gcc.on_receiver_report(Timestamp::from_millis(6_000), &ReceiverReport::default());
+        assert!(gcc.estimate().own_loss_ratio > 0.05, "a report may still come");
+        gcc.on_receiver_report(Timestamp::from_millis(9_000), &ReceiverReport::default());
+        assert_eq!(gcc.estimate().own_loss_ratio, 0.0);
+    }
+
+    #[test]
+    fn any_round_trip_is_survived() {
+        for rtt in [Duration::ZERO, Duration::MAX] {
+            let mut gcc = gcc(1000);
+            let report = ReceiverReport {
+                loss_ratio: f64::NAN,
+                rtt: Some(rtt),
+            };
+            gcc.on_receiver_report(Timestamp::ZERO, &report);
+            second(&mut gcc, 0, |_| Some(50));
+            second(&mut gcc, 1, |n| Some(50 + (n - 100) * 3));
+            (2..6).for_each(|n| second(&mut gcc, n, |_| Some(50)));
+            assert!(gcc.estimate().target >= kbps(100));
+        }
     }
 
     #[test]
