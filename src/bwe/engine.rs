@@ -59,7 +59,6 @@ pub(super) struct Engine {
 struct Packet {
     buffer: gst::Buffer,
     class: Class,
-    header: Option<Header>,
 }
 
 impl Engine {
@@ -94,11 +93,7 @@ impl Engine {
         if class == Class::Retransmission && !self.is_needed(now, header, original) {
             return Ok(());
         }
-        let packet = Packet {
-            buffer,
-            class,
-            header,
-        };
+        let packet = Packet { buffer, class };
         if class == Class::Retransmission && self.controller.estimate().own_loss_ratio >= COPIED_FROM {
             self.queue(now, packet.clone())?;
         }
@@ -230,11 +225,9 @@ impl Engine {
     }
 
     fn send(&mut self, now: Timestamp, packet: Packet, probe: Option<ProbeId>) -> gst::Buffer {
-        let Packet {
-            mut buffer,
-            class,
-            header,
-        } = packet;
+        let Packet { mut buffer, class } = packet;
+        // As the RTP session will read it: what was agreed on may have changed while it waited.
+        let (header, _) = self.read(&buffer);
         self.sent = Some(now);
         if let Some(header) = header.filter(|_| class == Class::Retransmission) {
             self.padding.renumber(&mut buffer, &header);
@@ -390,7 +383,6 @@ mod tests {
     fn a_receiver_is_told_how_long_to_hold_pictures_and_the_payload_stays() {
         let mut engine = engine();
         engine.streams.playout_delay_id = Some(2);
-        engine.ask_playout_delay(at(0), Duration::from_millis(150));
         let bytes = packet(0x80 | 96, 1000, 7, 1000);
         let payload = bytes[20..].to_vec();
         let sent = |engine: &mut Engine, ms: u64| {
@@ -401,6 +393,8 @@ mod tests {
             };
             buffer.map_readable().expect("it is readable").to_vec()
         };
+        assert_eq!(sent(&mut engine, 0), bytes, "nothing is asked for");
+        engine.ask_playout_delay(at(5), Duration::from_millis(150));
         assert_eq!(sent(&mut engine, 10), bytes, "protected packets pass first");
         let told = sent(&mut engine, 400);
         assert_eq!(told[16..24], [0x51, 0, 0, 0x22, 0x00, 0xff, 0xff, 0]);
@@ -510,6 +504,16 @@ mod tests {
         push(&mut engine, 0, 96, 1000, 0);
         drain(&mut engine, 0, 10);
         assert_eq!(engine.history.count(), 0);
+    }
+
+    #[test]
+    fn what_waited_while_ids_were_agreed_on_is_counted() {
+        let mut engine = engine();
+        let agreed = std::mem::take(&mut engine.streams);
+        push(&mut engine, 0, 96, 1000, 0);
+        engine.set_streams(agreed);
+        drain(&mut engine, 0, 10);
+        assert_eq!(engine.history.count(), 1);
     }
 
     #[test]

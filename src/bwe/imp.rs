@@ -21,7 +21,7 @@ use gst::subclass::prelude::*;
 use super::engine::Engine;
 use super::settings::Settings;
 use super::snapshot::Snapshot;
-use super::state::State;
+use super::state::{Notified, State};
 use super::streams::Streams;
 
 pub(super) static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
@@ -61,7 +61,6 @@ impl BandwidthEstimator {
     pub(super) fn set_limits(&self, limits: Limits) {
         {
             let mut settings = self.settings();
-            let bps = |rate: Bitrate| u32::try_from(rate.bps()).unwrap_or(u32::MAX);
             (settings.min_bitrate, settings.max_bitrate) = (bps(limits.min()), bps(limits.max()));
             settings.start_bitrate = bps(limits.start());
         }
@@ -144,16 +143,21 @@ impl BandwidthEstimator {
         self.notify_estimate();
     }
 
-    /// Notifies an estimate that is new, or that is worth something else now because packets wait, or did.
+    /// Notifies an estimate that is new, or that is worth something else now because packets wait or are changed, or did
+    /// or were.
     fn notify_estimate(&self) {
         let now = self.now();
         let (is_new, snapshot) = {
             let mut state = self.state();
             let Some(engine) = &state.engine else { return };
             let snapshot = engine.snapshot(now);
-            let view = (bps(snapshot.estimate.target), snapshot.backlog > DataSize::ZERO);
+            let view = Notified {
+                estimate: bps(snapshot.estimate.target),
+                has_backlog: snapshot.backlog > DataSize::ZERO,
+                is_telling: snapshot.is_telling,
+            };
             let before = std::mem::replace(&mut state.notified, view);
-            (before != view || view.1, snapshot)
+            (before != view || view.has_backlog, snapshot)
         };
         gst::trace!(CAT, imp = self, "{snapshot}");
         if is_new {
@@ -274,6 +278,6 @@ impl ElementImpl for BandwidthEstimator {
 }
 
 /// The property counts in 32 bits; what is beyond is shown as the most it can.
-fn bps(rate: Bitrate) -> u32 {
+pub(super) fn bps(rate: Bitrate) -> u32 {
     u32::try_from(rate.bps()).unwrap_or(u32::MAX)
 }

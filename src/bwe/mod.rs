@@ -36,6 +36,8 @@ use gst::glib;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
 
+use imp::bps;
+
 pub(crate) use feedback::parse_remb;
 pub(crate) use snapshot::Snapshot;
 pub(crate) use streams::Streams;
@@ -48,7 +50,6 @@ glib::wrapper! {
 impl BandwidthEstimator {
     /// An estimator that starts within `limits`, all of a session's streams together.
     pub(crate) fn new(algorithm: Algorithm, limits: Limits) -> Self {
-        let bps = |rate: Bitrate| u32::try_from(rate.bps()).unwrap_or(u32::MAX);
         glib::Object::builder()
             .property("algorithm", algorithm.name())
             .property("min-bitrate", bps(limits.min()))

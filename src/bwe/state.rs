@@ -18,10 +18,21 @@ pub(super) struct State {
     pub(super) end: Option<gst::Event>,
     /// What downstream said last.
     pub(super) flow: Result<gst::FlowSuccess, gst::FlowError>,
-    /// The estimate that was notified last, and whether packets waited.
-    pub(super) notified: (u32, bool),
+    /// What was notified last.
+    pub(super) notified: Notified,
     /// Whether it was logged that the peer gives no transport-wide feedback; once is enough.
     pub(super) has_fallen_back: bool,
+}
+
+/// What makes an estimate news.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Notified {
+    /// In bit/s.
+    pub(super) estimate: u32,
+    /// Whether packets waited.
+    pub(super) has_backlog: bool,
+    /// Whether packets were changed, so that none could be protected.
+    pub(super) is_telling: bool,
 }
 
 impl Default for State {
@@ -32,7 +43,7 @@ impl Default for State {
             is_flushing: true,
             end: None,
             flow: Err(gst::FlowError::Flushing),
-            notified: (0, false),
+            notified: Notified::default(),
             has_fallen_back: false,
         }
     }
