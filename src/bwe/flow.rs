@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 //! How packets and events pass the estimator: in on the streaming thread, out on the source pad's task.
 //!
-//! The task decides with the lock held and pushes without it. While nothing is queued it sleeps; a push wakes it. Owns
+//! The task decides with the lock held and pushes without it. While nothing is queued, during a flush and after the end of
+//! a stream it sleeps; a push, the end of the flush or the next stream wakes it. Owns
 //! the element's data flow and nothing of the decision what to send, which is `engine`'s. Between the streaming thread
 //! and the network there is always this queue, so an encoder is never held up by pacing; the engine bounds it.
 
@@ -60,14 +61,17 @@ impl BandwidthEstimator {
             gst::EventView::FlushStart(_) => {
                 let is_forwarded = self.src_pad.push_event(event);
                 self.set_flushing(true);
-                // Fails only while the pad is being deactivated, which stops the task as well.
-                let _ = self.src_pad.pause_task();
                 is_forwarded
             }
             gst::EventView::FlushStop(_) => {
                 let is_forwarded = self.src_pad.push_event(event);
                 self.set_flushing(false);
-                self.start_task().is_ok() && is_forwarded
+                is_forwarded
+            }
+            gst::EventView::StreamStart(_) => {
+                self.state().begin_stream();
+                self.changed.notify_one();
+                gst::Pad::event_default(pad, Some(&*self.obj()), event)
             }
             _ => gst::Pad::event_default(pad, Some(&*self.obj()), event),
         }
@@ -85,7 +89,7 @@ impl BandwidthEstimator {
         gst::Pad::event_default(pad, Some(&*self.obj()), event)
     }
 
-    /// Packets may flow, or no longer. Stopping waits for the task, which never waits for anything but downstream.
+    /// Packets may flow, or no longer. Stopping waits for the task, which without an engine waits for nothing but downstream.
     pub(super) fn activate(&self, is_active: bool) -> Result<(), gst::LoggableError> {
         if is_active {
             let engine = self.new_engine(self.now());
@@ -97,8 +101,10 @@ impl BandwidthEstimator {
             return self.start_task();
         }
         self.set_flushing(true);
+        let engine = self.state().engine.take();
+        self.changed.notify_one();
         let stopped = self.src_pad.stop_task();
-        self.state().engine = None;
+        drop(engine);
         stopped.map_err(|error| gst::LoggableError::new(*CAT, error))
     }
 
@@ -139,13 +145,15 @@ impl BandwidthEstimator {
     fn next_work(&self) -> Work {
         let mut state = self.state();
         loop {
-            if state.is_flushing || state.flow.is_err() {
-                return Work::Stop;
-            }
+            let may_flow = !state.is_flushing && state.flow.is_ok();
             let now = self.now();
             let Some(engine) = &mut state.engine else {
                 return Work::Stop;
             };
+            if !may_flow {
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
             let next = engine.poll(now);
             if engine.is_empty()
                 && !matches!(next, Next::Send(_))

@@ -66,6 +66,14 @@ impl State {
         }
     }
 
+    /// Another stream follows one that ended, or that was about to.
+    pub(super) fn begin_stream(&mut self) {
+        self.end = None;
+        if self.flow == Err(gst::FlowError::Eos) {
+            self.flow = Ok(gst::FlowSuccess::Ok);
+        }
+    }
+
     /// Remembers what downstream said. A flush that came meanwhile stays.
     pub(super) fn record(&mut self, flow: Result<gst::FlowSuccess, gst::FlowError>) {
         if !self.is_flushing && self.flow.is_ok() {
@@ -81,6 +89,20 @@ mod tests {
     #[test]
     fn a_new_estimator_takes_nothing() {
         assert_eq!(State::default().flow, Err(gst::FlowError::Flushing));
+    }
+
+    #[test]
+    fn another_stream_undoes_an_end_and_nothing_else() {
+        let mut state = State::default();
+        state.begin_stream();
+        assert_eq!(state.flow, Err(gst::FlowError::Flushing));
+        state.set_flushing(false);
+        state.record(Err(gst::FlowError::Eos));
+        state.begin_stream();
+        assert_eq!(state.flow, Ok(gst::FlowSuccess::Ok));
+        state.record(Err(gst::FlowError::NotLinked));
+        state.begin_stream();
+        assert_eq!(state.flow, Err(gst::FlowError::NotLinked));
     }
 
     #[test]
