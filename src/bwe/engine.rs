@@ -296,8 +296,8 @@ impl Engine {
 
     /// Only a header with room for a transport-wide number makes padding that feedback tells of.
     fn remember_header(&mut self, buffer: &gst::Buffer, header: &Header) {
-        let repair = self.streams.repair_of(header.ssrc).filter(|_| header.has_twcc);
-        if let (Some(repair), Ok(bytes)) = (repair, buffer.map_readable()) {
+        let repair = self.streams.repair_of(header.ssrc, header.payload_type);
+        if let (Some(repair), Ok(bytes)) = (repair.filter(|_| header.has_twcc), buffer.map_readable()) {
             if !self.padding.is_available() {
                 self.pacer.padding_available();
             }

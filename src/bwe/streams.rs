@@ -10,15 +10,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use congestion::pacer::Class;
 
-use crate::sdp::extmap;
-use crate::sdp::media::repairs;
+use crate::sdp::{extmap, media};
 
 /// Payload types and SSRCs of a session.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Streams {
     audio: BTreeSet<u8>,
     retransmissions: BTreeSet<u8>,
+    /// Where retransmissions of an SSRC go.
     repairs: BTreeMap<u32, Repair>,
+    /// The payload type of retransmissions of a payload type (RFC 4588, section 8.1: apt).
+    repairing: BTreeMap<u8, u8>,
     /// Id of the header extension that carries transport-wide sequence numbers.
     pub(super) twcc_id: Option<u8>,
     /// Id of the header extension that says how long to hold pictures, where both ends know it.
@@ -66,9 +68,15 @@ impl Streams {
         }
     }
 
-    /// Where the retransmissions of the stream `ssrc` go, if it has any.
-    pub(super) fn repair_of(&self, ssrc: u32) -> Option<Repair> {
-        self.repairs.get(&ssrc).copied()
+    /// Where the retransmissions of the stream `ssrc` go while it is sent as `payload_type`, if it has any. Several codecs
+    /// may have been offered, each with retransmissions of its own.
+    pub(super) fn repair_of(&self, ssrc: u32, payload_type: u8) -> Option<Repair> {
+        let repair = *self.repairs.get(&ssrc)?;
+        let own = self.repairing.get(&payload_type).copied();
+        Some(Repair {
+            payload_type: own.unwrap_or(repair.payload_type),
+            ..repair
+        })
     }
 
     /// The stream whose retransmissions have this SSRC.
@@ -89,25 +97,28 @@ impl Streams {
             self.audio.extend(formats);
             return;
         }
-        let repairing: BTreeSet<u8> = attributes(media, "rtpmap").filter_map(rtx_payload_type).collect();
+        let repairing: BTreeSet<u8> = media::values(media, "rtpmap")
+            .filter_map(rtx_payload_type)
+            .collect();
         if let Some(&payload_type) = repairing.first() {
-            self.repairs.extend(repairs(media).map(|(ssrc, repairing)| {
-                (
-                    ssrc,
-                    Repair {
-                        ssrc: repairing,
-                        payload_type,
-                    },
-                )
-            }));
+            self.repairs
+                .extend(media::repairs(media).map(|(ssrc, repairing)| {
+                    (
+                        ssrc,
+                        Repair {
+                            ssrc: repairing,
+                            payload_type,
+                        },
+                    )
+                }));
         }
+        let associated = repairing.iter().filter_map(|&own| {
+            let associated = media::fmtp(media, own, "apt")?;
+            Some((associated.parse().ok()?, own))
+        });
+        self.repairing.extend(associated);
         self.retransmissions.extend(repairing);
     }
-}
-
-fn attributes<'a>(media: &'a gst_sdp::SDPMediaRef, key: &'a str) -> impl Iterator<Item = &'a str> {
-    let of_key = media.attributes().filter(move |attribute| attribute.key() == key);
-    of_key.filter_map(|attribute| attribute.value())
 }
 
 fn playout_delay_id(sdp: &gst_sdp::SDPMessageRef) -> Option<u8> {
@@ -117,7 +128,8 @@ fn playout_delay_id(sdp: &gst_sdp::SDPMessageRef) -> Option<u8> {
 
 fn has_fec(sdp: &gst_sdp::SDPMessageRef) -> bool {
     let is_fec = |rtpmap: &str| rtpmap.to_ascii_lowercase().contains(" ulpfec/");
-    sdp.medias().any(|media| attributes(media, "rtpmap").any(is_fec))
+    sdp.medias()
+        .any(|media| media::values(media, "rtpmap").any(is_fec))
 }
 
 /// The payload type of `97 rtx/90000`.
@@ -142,7 +154,7 @@ mod tests {
 
     const BOTH: &str = "m=audio 9 UDP/TLS/RTP/SAVPF 111\na=rtpmap:111 OPUS/48000/2\n\
         m=video 9 UDP/TLS/RTP/SAVPF 96 97 98 99\na=rtpmap:96 VP8/90000\na=rtpmap:97 rtx/90000\na=fmtp:97 apt=96\n\
-        a=rtpmap:98 H264/90000\na=rtpmap:99 RTX/90000\na=ssrc-group:FID 1000 2000\na=ssrc-group:FEC 1000 3000\n\
+        a=rtpmap:98 H264/90000\na=fmtp:98 apt=3\na=rtpmap:99 RTX/90000\na=fmtp:99 rtx-time=125; apt=98\na=ssrc-group:FID 1000 2000\na=ssrc-group:FEC 1000 3000\n\
         a=extmap:5 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01\n";
 
     #[test]
@@ -197,14 +209,14 @@ mod tests {
     #[test]
     fn padding_goes_where_retransmissions_go() {
         let streams = streams(BOTH);
-        assert_eq!(
-            streams.repair_of(1000),
-            Some(Repair {
+        for (sent_as, payload_type) in [(96, 97), (98, 99), (3, 97)] {
+            let repair = Repair {
                 ssrc: 2000,
-                payload_type: 97
-            })
-        );
-        assert_eq!(streams.repair_of(2000), None);
+                payload_type,
+            };
+            assert_eq!(streams.repair_of(1000, sent_as), Some(repair));
+        }
+        assert_eq!(streams.repair_of(2000, 96), None);
         assert_eq!(
             (streams.repaired_by(2000), streams.repaired_by(1000)),
             (Some(1000), None)
@@ -215,14 +227,15 @@ mod tests {
     fn a_description_without_retransmission_has_no_place_for_padding() {
         let streams =
             streams("m=video 9 UDP/TLS/RTP/SAVPF 96\na=rtpmap:96 VP8/90000\na=ssrc-group:FID 1 2\n");
-        assert_eq!(streams.repair_of(1), None);
+        assert_eq!(streams.repair_of(1, 96), None);
     }
 
     #[test]
     fn malformed_attributes_are_ignored() {
         let media = "m=video 9 UDP/TLS/RTP/SAVPF x 97\na=rtpmap:97\na=rtpmap:x rtx/90000\na=ssrc-group:FID 1\n\
-            a=ssrc-group:\na=rtpmap:97 rtx/90000\na=ssrc-group:FID a b\n";
+            a=ssrc-group:\na=rtpmap:97 rtx/90000\na=ssrc-group:FID a b\n\
+            a=fmtp:97\na=fmtp:97 apt=\na=fmtp:97 apt=300\na=fmtp:x apt=96\n";
         assert_eq!(streams(media).class(97), Class::Retransmission);
-        assert!(streams(media).repairs.is_empty());
+        assert!(streams(media).repairs.is_empty() && streams(media).repairing.is_empty());
     }
 }
