@@ -69,7 +69,9 @@ impl Repairs {
         if let Some((newest, _)) = feedback.received().last() {
             self.round_trips.push_back((now, now - newest.sent));
         }
-        while self.round_trips.front().is_some_and(|(at, _)| now - *at > RECENT) {
+        while self.round_trips.len() > MOST_ROUND_TRIPS
+            || self.round_trips.front().is_some_and(|(at, _)| now - *at > RECENT)
+        {
             self.round_trips.pop_front();
         }
         for result in &feedback.packets {
@@ -176,6 +178,8 @@ const fn is_newer(sequence: u16, than: u16) -> bool {
 const MOST_DEPARTURES: usize = 1024;
 /// Retransmissions remembered at most: more in a round trip are a collapse, not a repair.
 const MOST_REPAIRED: usize = 256;
+/// Round trips remembered: a receiver that reports more often than every 8 ms tells nothing new.
+const MOST_ROUND_TRIPS: usize = 64;
 /// A measured round trip beyond this includes a queue that may be gone.
 const LONGEST_ROUND_TRIP: Duration = Duration::from_millis(300);
 /// How far back round trips count: ten of Chromium's reports, which come every 50 ms and more.
@@ -282,6 +286,8 @@ mod tests {
         assert!((0..1000).all(|n| repairs.is_needed(at(0), 2, n)));
         assert_eq!(repairs.departures.len(), MOST_DEPARTURES);
         assert!(repairs.repaired.len() <= MOST_REPAIRED);
+        (0..1000).for_each(|_| report(&mut repairs, 1, &[(0, true)]));
+        assert_eq!(repairs.round_trips.len(), MOST_ROUND_TRIPS);
     }
 
     #[test]
