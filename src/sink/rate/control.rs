@@ -215,14 +215,25 @@ fn lend_to(webrtcbin: &gst::Element, estimator: &BandwidthEstimator) {
     crate::webrtcbin::send_through(webrtcbin, estimator.upcast_ref());
     let weak = estimator.downgrade();
     webrtcbin.connect_notify(Some("signaling-state"), move |webrtcbin, _| {
-        let is_stable =
-            webrtcbin.property::<WebRTCSignalingState>("signaling-state") == WebRTCSignalingState::Stable;
-        let description = |name| webrtcbin.property::<Option<WebRTCSessionDescription>>(name);
-        let both = description("local-description").zip(description("remote-description"));
-        if let (true, Some(estimator), Some((local, remote))) = (is_stable, weak.upgrade(), both) {
-            estimator.set_streams(Streams::negotiated(local.sdp(), remote.sdp()));
+        if let Some((estimator, streams)) = weak.upgrade().zip(streams(webrtcbin)) {
+            estimator.set_streams(streams);
         }
     });
+}
+
+/// What packets will be. Our first offer says so already, and has to: with its answer packets begin to flow, and one that is
+/// not counted as the RTP session does would shift all reports. Later offers count once they are answered.
+fn streams(webrtcbin: &gst::Element) -> Option<Streams> {
+    let description = |name| webrtcbin.property::<Option<WebRTCSessionDescription>>(name);
+    let local = description("local-description")?;
+    let state = webrtcbin.property::<WebRTCSignalingState>("signaling-state");
+    match description("remote-description") {
+        Some(remote) if state == WebRTCSignalingState::Stable => {
+            Some(Streams::negotiated(local.sdp(), remote.sdp()))
+        }
+        None => Some(Streams::from_description(local.sdp())),
+        Some(_) => None,
+    }
 }
 
 /// Receivers without transport-wide feedback may name a maximum instead, in RTCP that only the RTP session sees.
