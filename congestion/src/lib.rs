@@ -133,6 +133,7 @@ pub struct Limits {
     min: Bitrate,
     max: Bitrate,
     start: Bitrate,
+    needed: Bitrate,
 }
 
 impl Limits {
@@ -143,7 +144,21 @@ impl Limits {
             min,
             max,
             start: start.clamp(min, max),
+            needed: max,
         }
+    }
+
+    /// The same for a sender that never needs more than `needed`, though an estimate may be higher: once that is covered,
+    /// nobody has to go on searching.
+    #[must_use]
+    pub fn needing(self, needed: Bitrate) -> Self {
+        let needed = needed.clamp(self.min, self.max);
+        Self { needed, ..self }
+    }
+
+    /// What the sender can use; the maximum unless told otherwise.
+    pub const fn needed(&self) -> Bitrate {
+        self.needed
     }
 
     /// The lowest estimate.
@@ -224,6 +239,15 @@ mod tests {
         let limits = Limits::new(kbps(100), kbps(900), kbps(300));
         assert_eq!(limits.start(), kbps(300));
         assert_eq!(limits.clamp(kbps(5000)), kbps(900));
+    }
+
+    #[test]
+    fn what_is_needed_lies_within_the_limits() {
+        let kbps = Bitrate::from_kbps;
+        let limits = Limits::new(kbps(100), kbps(2000), kbps(300));
+        assert_eq!(limits.needed(), kbps(2000));
+        assert_eq!(limits.needing(kbps(1000)).needed(), kbps(1000));
+        assert_eq!(limits.needing(kbps(5000)).needed(), kbps(2000));
     }
 
     #[test]

@@ -62,7 +62,7 @@ impl BandwidthEstimator {
         {
             let mut settings = self.settings();
             (settings.min_bitrate, settings.max_bitrate) = (bps(limits.min()), bps(limits.max()));
-            settings.start_bitrate = bps(limits.start());
+            (settings.start_bitrate, settings.needed_bitrate) = (bps(limits.start()), bps(limits.needed()));
         }
         self.with_engine(|engine, now| engine.set_limits(now, limits));
     }

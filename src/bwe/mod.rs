@@ -50,12 +50,14 @@ glib::wrapper! {
 impl BandwidthEstimator {
     /// An estimator that starts within `limits`, all of a session's streams together.
     pub(crate) fn new(algorithm: Algorithm, limits: Limits) -> Self {
-        glib::Object::builder()
+        let estimator: Self = glib::Object::builder()
             .property("algorithm", algorithm.name())
             .property("min-bitrate", bps(limits.min()))
             .property("max-bitrate", bps(limits.max()))
             .property("start-bitrate", bps(limits.start()))
-            .build()
+            .build();
+        estimator.set_limits(limits);
+        estimator
     }
 
     /// Moves the estimate into new limits, as when an encoder comes or goes.

@@ -13,6 +13,8 @@ pub(super) struct Settings {
     pub(super) min_bitrate: u32,
     pub(super) max_bitrate: u32,
     pub(super) start_bitrate: u32,
+    /// What everything sent can use, for there may be estimates beyond it.
+    pub(super) needed_bitrate: u32,
 }
 
 impl Settings {
@@ -29,6 +31,7 @@ impl Settings {
             bps(self.max_bitrate),
             bps(self.start_bitrate),
         )
+        .needing(bps(self.needed_bitrate))
     }
 }
 
@@ -39,6 +42,7 @@ impl Default for Settings {
             min_bitrate: Self::MIN_BITRATE,
             max_bitrate: Self::MAX_BITRATE,
             start_bitrate: Self::START_BITRATE,
+            needed_bitrate: Self::MAX_BITRATE,
         }
     }
 }

@@ -219,6 +219,7 @@ impl Controller for Gcc {
     fn poll_probe(&mut self, now: Timestamp) -> Option<ProbeCluster> {
         let situation = Situation {
             target: self.target(),
+            needed: self.limits.needed(),
             max: self.limits.max(),
             usage: self.usage(),
             is_sending: self.fed_back.is_some_and(|last| now - last < FEEDBACK_GONE),

@@ -32,6 +32,8 @@ enum State {
         id: ProbeId,
         rate: Bitrate,
         since: Timestamp,
+        /// Whether no higher rate is wanted.
+        is_last: bool,
     },
     /// Nothing to do until then.
     Resting { until: Timestamp },
@@ -41,6 +43,9 @@ enum State {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Situation {
     pub(super) target: Bitrate,
+    /// What the application can use: a target that covers it is high enough.
+    pub(super) needed: Bitrate,
+    /// The highest target there may be.
     pub(super) max: Bitrate,
     pub(super) usage: Usage,
     /// Something has been sent and fed back lately, so a probe would be answered.
@@ -70,7 +75,9 @@ impl Prober {
             return None;
         }
         // What would be proved must exceed what is used, or the packets are for nothing.
-        let rate = rate.min(situation.max * ABOVE_MAX);
+        let highest = situation.max * ABOVE_MAX;
+        let is_last = rate >= highest;
+        let rate = rate.min(highest);
         if rate.as_f64() < situation.target.as_f64() * WORTHWHILE {
             self.state = State::Resting {
                 until: now + INTERVAL,
@@ -79,7 +86,12 @@ impl Prober {
         }
         let id = ProbeId(self.next_id);
         self.next_id = self.next_id.wrapping_add(1);
-        self.state = State::Probing { id, rate, since: now };
+        self.state = State::Probing {
+            id,
+            rate,
+            since: now,
+            is_last,
+        };
         Some(ProbeCluster {
             id,
             rate,
@@ -91,7 +103,10 @@ impl Prober {
     /// A probe was answered.
     pub(super) fn on_result(&mut self, now: Timestamp, id: ProbeId, result: &ProbeResult) {
         let State::Probing {
-            id: current, rate, ..
+            id: current,
+            rate,
+            is_last,
+            ..
         } = self.state
         else {
             return;
@@ -99,7 +114,8 @@ impl Prober {
         if current != id {
             return;
         }
-        self.state = if result.rate.as_f64() >= rate.as_f64() * CONTINUE && result.unsaturated {
+        let goes_on = result.rate.as_f64() >= rate.as_f64() * CONTINUE && result.unsaturated;
+        self.state = if goes_on && !is_last {
             State::Wanted {
                 rate: result.rate * FACTOR,
             }
@@ -118,9 +134,11 @@ impl Prober {
             State::Probing { since, .. } if now - since >= ANSWER_TIME => {
                 State::Resting { until: now + RETRY }
             }
-            State::Resting { until } if now >= until => State::Wanted {
-                rate: situation.target * FACTOR,
-            },
+            State::Resting { until } if now >= until && situation.target < situation.needed => {
+                State::Wanted {
+                    rate: situation.target * FACTOR,
+                }
+            }
             _ => return,
         };
     }
@@ -157,6 +175,7 @@ mod tests {
 
     const CALM: Situation = Situation {
         target: Bitrate::from_kbps(500),
+        needed: Bitrate::from_kbps(8000),
         max: Bitrate::from_kbps(8000),
         usage: Usage::Normal,
         is_sending: true,
@@ -248,6 +267,32 @@ mod tests {
             ..full
         };
         assert_eq!(Prober::new().poll(at(0), &tight), None);
+    }
+
+    #[test]
+    fn a_probe_for_all_there_may_be_is_the_last_of_its_row() {
+        let mut prober = Prober::new();
+        let fast = Situation {
+            target: Bitrate::from_kbps(5000),
+            ..CALM
+        };
+        let probe = prober.poll(at(0), &fast).unwrap();
+        assert_eq!(probe.rate, CALM.max * 1.1);
+        prober.on_result(at(100), probe.id, &result(7000, true));
+        assert_eq!(prober.poll(at(110), &fast), None, "though it proved most of it");
+    }
+
+    #[test]
+    fn nobody_searches_for_more_than_is_needed() {
+        let mut prober = Prober::new();
+        let covered = Situation {
+            needed: Bitrate::from_kbps(400),
+            ..CALM
+        };
+        let first = prober.poll(at(0), &covered).unwrap();
+        prober.on_result(at(100), first.id, &result(600, false));
+        assert_eq!(prober.poll(at(60_000), &covered), None);
+        assert!(prober.poll(at(60_001), &CALM).is_some(), "needs may grow");
     }
 
     #[test]

@@ -280,6 +280,7 @@ fn limits(settings: &Settings, encoders: u32) -> Limits {
         max * HEADROOM,
         total(settings.start_bitrate, encoders).min(max),
     )
+    .needing(max * WITH_OVERHEAD)
 }
 
 fn total(bitrate: u32, encoders: u32) -> Bitrate {
@@ -291,6 +292,8 @@ const PAYLOAD_SPECIFIC_FEEDBACK: u32 = 206;
 const APPLICATION_LAYER_FEEDBACK: u32 = 15;
 /// How far an estimate may exceed the encoders' maximum (libwebrtc probes for twice the allocated maximum as well).
 const HEADROOM: f64 = 2.0;
+/// What encoders at their maximum need on the wire: headers take 5 %, audio and repairs about as much again.
+const WITH_OVERHEAD: f64 = 1.2;
 /// Changes smaller than this are not worth an encoder's reconfiguration: one probe of the additive increase
 /// (draft-ietf-rmcat-gcc-02, section 5.5) a second is about as much.
 const WORTH_APPLYING: f64 = 0.02;
