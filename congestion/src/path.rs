@@ -23,7 +23,7 @@ impl PathRoundTrip {
         }
     }
 
-    /// Takes a measurement, if there is one, and gives the least of the last [`LATELY`].
+    /// Takes a measurement, if there is one, and gives the least of the last ten seconds.
     pub fn update(&mut self, now: Timestamp, rtt: Option<Duration>) -> Option<Duration> {
         self.lately.extend(rtt.map(|rtt| (now, rtt)));
         let is_old = |(at, _): &(Timestamp, Duration)| now - *at > LATELY;
