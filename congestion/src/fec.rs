@@ -7,7 +7,6 @@
 
 use std::time::Duration;
 
-use crate::path::PathRoundTrip;
 use crate::units::Timestamp;
 
 /// Decides the FEC percentage of a session from its loss and round trip.
@@ -18,7 +17,6 @@ pub struct FecPolicy {
     wanted_since: Option<Timestamp>,
     unwanted_since: Option<Timestamp>,
     changed: Timestamp,
-    path: PathRoundTrip,
 }
 
 impl FecPolicy {
@@ -30,12 +28,12 @@ impl FecPolicy {
             wanted_since: None,
             unwanted_since: None,
             changed: Timestamp::ZERO,
-            path: PathRoundTrip::new(),
         }
     }
 
-    /// Takes the smoothed loss (0.0–1.0) and round trip, and returns the percentage of FEC to add to media.
-    pub fn update(&mut self, now: Timestamp, loss_ratio: f64, rtt: Option<Duration>) -> u32 {
+    /// Takes the smoothed loss (0.0–1.0) and the path's round trip ([`crate::path`]), and returns the percentage of FEC to
+    /// add to media.
+    pub fn update(&mut self, now: Timestamp, loss_ratio: f64, path: Option<Duration>) -> u32 {
         if !self.enabled {
             return 0;
         }
@@ -45,7 +43,6 @@ impl FecPolicy {
         } else {
             (LOSS_ON, RTT_ON)
         };
-        let path = self.path.update(now, rtt);
         let pays = loss_ratio >= least_loss && path.is_some_and(|rtt| rtt >= least_rtt);
         let held = |since: &mut Option<Timestamp>, time| now - *since.get_or_insert(now) >= time;
         if pays {
@@ -116,14 +113,28 @@ const MOST: u32 = 75;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::path::PathRoundTrip;
 
     const LONG: Option<Duration> = Some(Duration::from_millis(240));
     const SHORT: Option<Duration> = Some(Duration::from_millis(50));
 
-    fn run(policy: &mut FecPolicy, from_ms: u64, for_ms: u64, loss: f64, rtt: Option<Duration>) -> u32 {
-        (from_ms..from_ms + for_ms)
+    /// A policy with the path that it is told of.
+    fn policy(enabled: bool) -> (FecPolicy, PathRoundTrip) {
+        (FecPolicy::new(enabled), PathRoundTrip::new())
+    }
+
+    fn run(
+        (policy, path): &mut (FecPolicy, PathRoundTrip),
+        from_ms: u64,
+        for_ms: u64,
+        loss: f64,
+        rtt: Option<Duration>,
+    ) -> u32 {
+        let times = (from_ms..from_ms + for_ms)
             .step_by(100)
-            .map(|ms| policy.update(Timestamp::from_millis(ms), loss, rtt))
+            .map(Timestamp::from_millis);
+        times
+            .map(|now| policy.update(now, loss, path.update(now, rtt)))
             .last()
             .unwrap()
     }
@@ -139,7 +150,7 @@ mod tests {
             (0.004, LONG, 0),
             (0.5, LONG, 75),
         ] {
-            let mut policy = FecPolicy::new(true);
+            let mut policy = policy(true);
             assert_eq!(
                 run(&mut policy, 0, 2000, loss, rtt),
                 percentage,
@@ -150,12 +161,12 @@ mod tests {
 
     #[test]
     fn a_disabled_policy_never_uses_fec() {
-        assert_eq!(run(&mut FecPolicy::new(false), 0, 5000, 0.2, LONG), 0);
+        assert_eq!(run(&mut policy(false), 0, 5000, 0.2, LONG), 0);
     }
 
     #[test]
     fn a_short_burst_of_loss_starts_nothing() {
-        let mut policy = FecPolicy::new(true);
+        let mut policy = policy(true);
         assert_eq!(run(&mut policy, 0, 200, 0.2, LONG), 0);
         assert_eq!(run(&mut policy, 200, 1000, 0.0, LONG), 0);
         assert_eq!(run(&mut policy, 1200, 200, 0.2, LONG), 0);
@@ -163,7 +174,7 @@ mod tests {
 
     #[test]
     fn fec_outlives_a_pause_in_loss_and_then_ends() {
-        let mut policy = FecPolicy::new(true);
+        let mut policy = policy(true);
         assert_eq!(run(&mut policy, 0, 1000, 0.05, LONG), 60);
         assert_eq!(run(&mut policy, 1000, 3000, 0.0, LONG), 60);
         assert_eq!(run(&mut policy, 4000, 1000, 0.05, LONG), 60);
@@ -172,7 +183,7 @@ mod tests {
 
     #[test]
     fn protection_is_lowered_step_by_step() {
-        let mut policy = FecPolicy::new(true);
+        let mut policy = policy(true);
         assert_eq!(run(&mut policy, 0, 2000, 0.05, LONG), 60);
         assert_eq!(run(&mut policy, 2000, 1000, 0.02, LONG), 55);
         assert_eq!(run(&mut policy, 3000, 9000, 0.02, LONG), 25);
@@ -180,7 +191,7 @@ mod tests {
 
     #[test]
     fn a_queue_is_no_long_path() {
-        let mut policy = FecPolicy::new(true);
+        let mut policy = policy(true);
         assert_eq!(run(&mut policy, 0, 1000, 0.0, SHORT), 0);
         assert_eq!(run(&mut policy, 1000, 5000, 0.1, LONG), 0);
         assert_eq!(
@@ -192,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_round_trip_around_the_threshold_does_not_flap() {
-        let mut policy = FecPolicy::new(true);
+        let mut policy = policy(true);
         assert_eq!(run(&mut policy, 0, 1000, 0.05, LONG), 60);
         assert_eq!(
             run(&mut policy, 1000, 20_000, 0.05, Some(Duration::from_millis(130))),

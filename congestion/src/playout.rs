@@ -7,7 +7,6 @@
 
 use std::time::Duration;
 
-use crate::path::PathRoundTrip;
 use crate::units::Timestamp;
 
 /// Decides the delay to ask of a session's receiver.
@@ -15,7 +14,6 @@ use crate::units::Timestamp;
 pub struct PlayoutPolicy {
     most: Duration,
     delay: Duration,
-    path: PathRoundTrip,
     /// Since when there is loss, if there is.
     since: Option<Timestamp>,
     /// When loss that lasted was last seen.
@@ -28,7 +26,6 @@ impl PlayoutPolicy {
         Self {
             most,
             delay: Duration::ZERO,
-            path: PathRoundTrip::new(),
             since: None,
             lossy: None,
         }
@@ -39,10 +36,9 @@ impl PlayoutPolicy {
         self.delay
     }
 
-    /// Takes what the link loses by itself (0.0–1.0) and the round trip, and returns the delay to ask for: zero where
-    /// pictures should be shown as soon as they can.
-    pub fn update(&mut self, now: Timestamp, own_loss_ratio: f64, rtt: Option<Duration>) -> Duration {
-        let path = self.path.update(now, rtt);
+    /// Takes what the link loses by itself (0.0–1.0) and the path's round trip ([`crate::path`]), and returns the delay to
+    /// ask for: zero where pictures should be shown as soon as they can.
+    pub fn update(&mut self, now: Timestamp, own_loss_ratio: f64, path: Option<Duration>) -> Duration {
         let is_lossy = own_loss_ratio >= LEAST_LOSS;
         self.since = self.since.or(Some(now)).filter(|_| is_lossy);
         if self.since.is_some_and(|since| now - since >= ON_AFTER) {

@@ -23,21 +23,17 @@ impl LastKey {
         let Some(buffer) = sample.buffer() else {
             return false;
         };
-        if !is_unit_by_unit(sample) {
-            let is_key = !buffer.flags().contains(BufferFlags::DELTA_UNIT);
-            if is_key {
-                self.frame = Some(sample.clone());
-            }
-            return is_key;
-        }
-        if buffer.flags().contains(BufferFlags::HEADER) {
+        let is_unit = is_unit_by_unit(sample);
+        if is_unit && buffer.flags().contains(BufferFlags::HEADER) {
             self.note_header(buffer);
             return false;
         }
         let is_key = !buffer.flags().contains(BufferFlags::DELTA_UNIT);
-        if is_key {
+        if is_key && is_unit {
             self.has_slice = true;
             self.frame = Some(self.joined(sample, buffer));
+        } else if is_key {
+            self.frame = Some(sample.clone());
         }
         is_key
     }

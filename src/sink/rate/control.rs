@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use congestion::allocate::Budget;
 use congestion::fec::FecPolicy;
+use congestion::path::PathRoundTrip;
 use congestion::playout::PlayoutPolicy;
 use congestion::units::{Bitrate, DataSize, Timestamp};
 use congestion::{Algorithm, Estimate, Limits, ReceiverReport};
@@ -36,10 +37,10 @@ pub(in crate::sink) struct Control {
 }
 
 struct State {
+    /// How far away the consumer is.
+    path: PathRoundTrip,
     /// How much redundancy is worth its bits.
     fec: FecPolicy,
-    /// How much there is, in percent.
-    redundancy: u32,
     /// For how long pictures are worth holding.
     playout: PlayoutPolicy,
     /// For how many encoders the estimator's limits are.
@@ -65,8 +66,8 @@ impl Control {
             }
         });
         let state = State {
+            path: PathRoundTrip::new(),
             fec: FecPolicy::new(settings.do_fec),
-            redundancy: 0,
             playout: PlayoutPolicy::new(Duration::from_millis(settings.max_playout_delay.into())),
             encoders: 1,
             applied: None,
@@ -120,43 +121,50 @@ impl Control {
         if std::mem::replace(&mut self.state().encoders, encoders) != encoders {
             self.estimator.set_limits(limits(session.settings(), encoders));
         }
-        self.hold(&self.estimator.snapshot());
+        self.decide(&self.estimator.snapshot());
         let snapshot = self.estimator.snapshot();
-        self.protect(session, &snapshot);
+        if snapshot.has_fec {
+            // Streams come and go: one that came later is protected as well.
+            let percentage = self.redundancy(&snapshot);
+            video(session)
+                .iter()
+                .for_each(|outlet| outlet.set_fec_percentage(percentage));
+        }
         let media = self.media(&snapshot);
         if self.state().is_news(media, Instant::now()) {
             apply(session, media);
         }
     }
 
-    /// Adds as much redundancy as pays, if any was agreed on, and none where it would do harm.
-    fn protect(&self, session: &Session, snapshot: &Snapshot) {
-        if !snapshot.has_fec {
-            return;
-        }
+    /// Decides what is done about loss, and has pictures held where repairs would come too late otherwise.
+    fn decide(&self, snapshot: &Snapshot) {
+        let Estimate {
+            loss_ratio,
+            own_loss_ratio,
+            rtt,
+            ..
+        } = snapshot.estimate;
         let now = self.now();
-        let (before, percentage) = {
-            let mut state = self.state();
-            let Estimate { loss_ratio, rtt, .. } = snapshot.estimate;
-            let worth = state.fec.update(now, loss_ratio, rtt);
-            let percentage = if snapshot.is_telling { 0 } else { worth };
-            (std::mem::replace(&mut state.redundancy, percentage), percentage)
+        let delay = {
+            let State {
+                path, fec, playout, ..
+            } = &mut *self.state();
+            let path = path.update(now, rtt);
+            if snapshot.has_fec {
+                fec.update(now, loss_ratio, path);
+            }
+            playout.update(now, own_loss_ratio, path)
         };
-        // Streams come and go: one that came later is protected as well.
-        if before != percentage || percentage > 0 {
-            video(session)
-                .iter()
-                .for_each(|outlet| outlet.set_fec_percentage(percentage));
-        }
+        self.estimator.ask_playout_delay(delay);
     }
 
-    /// Has pictures held where repairs would come too late otherwise.
-    fn hold(&self, snapshot: &Snapshot) {
-        let Estimate {
-            own_loss_ratio, rtt, ..
-        } = snapshot.estimate;
-        let delay = self.state().playout.update(self.now(), own_loss_ratio, rtt);
-        self.estimator.ask_playout_delay(delay);
+    /// How much redundancy there is, in percent: as much as pays, and none where it would do harm.
+    fn redundancy(&self, snapshot: &Snapshot) -> u32 {
+        if snapshot.is_telling {
+            0
+        } else {
+            self.state().fec.percentage()
+        }
     }
 
     /// What is left for pictures, as far as encoders may use it: everything else that goes over the same path is taken
@@ -166,7 +174,7 @@ impl Control {
             estimate: snapshot.estimate.target,
             fixed: snapshot.audio,
             retransmissions: snapshot.retransmissions,
-            fec_percentage: self.state().redundancy,
+            fec_percentage: self.redundancy(snapshot),
             header_ratio: congestion::allocate::header_ratio(PAYLOAD, HEADER),
             backlog: snapshot.backlog,
         };
@@ -354,8 +362,8 @@ mod tests {
     #[test]
     fn small_changes_wait_and_large_ones_do_not() {
         let mut state = State {
+            path: PathRoundTrip::new(),
             fec: FecPolicy::new(true),
-            redundancy: 0,
             playout: PlayoutPolicy::new(Duration::ZERO),
             encoders: 1,
             applied: None,
