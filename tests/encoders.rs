@@ -233,20 +233,10 @@ fn encoder(producer: &Producer, session: &str) -> Option<(String, i32)> {
     ))
 }
 
-const DECODE: Options = Options {
-    decode: true,
-    alter_answer: None,
-    video_codec: None,
-    offers: false,
-    loses_every: None,
-    link: None,
-    latency_ms: None,
-};
-
 #[test]
 fn one_that_does_not_start_gives_way_to_the_next_by_rank() {
     let producer = start("video/x-vp8");
-    let consumer = Consumer::join_with(&producer.signaller, "one", DECODE);
+    let consumer = Consumer::join_with(&producer.signaller, "one", Options::DECODING);
     consumer.wait_frames(0, 20);
     assert_eq!(encoder(&producer, "one").unwrap().0, "vp8enc");
     producer.assert_no_errors();
@@ -276,7 +266,7 @@ fn a_codec_none_of_whose_encoders_work_is_given_up_and_each_is_named() {
 #[test]
 fn a_codec_that_was_given_up_leaves_the_others() {
     let producer = start("video/x-h264; video/x-vp8");
-    let consumer = Consumer::join_with(&producer.signaller, "one", DECODE);
+    let consumer = Consumer::join_with(&producer.signaller, "one", Options::DECODING);
     consumer.wait_frames(0, 20);
     let offer = consumer.seen.descriptions.lock().unwrap()[0].clone();
     assert!(
@@ -296,7 +286,7 @@ fn one_that_no_table_lists_is_controlled_by_the_bitrate_it_has() {
     });
     let options = Options {
         video_codec: Some("VP9"),
-        ..DECODE
+        ..Options::DECODING
     };
     let consumer = Consumer::join_with(&producer.signaller, "one", options);
     wait_until("it is decoded", || {

@@ -35,20 +35,10 @@ fn producer() -> (Producer, gst::Element) {
     (producer, filter)
 }
 
-const DECODE: Options = Options {
-    decode: true,
-    alter_answer: None,
-    video_codec: None,
-    offers: false,
-    loses_every: None,
-    link: None,
-    latency_ms: None,
-};
-
 #[test]
 fn frame_rate_and_colours_may_change_while_consumers_watch() {
     let (producer, filter) = producer();
-    let consumer = Consumer::join_with(&producer.signaller, "one", DECODE);
+    let consumer = Consumer::join_with(&producer.signaller, "one", Options::DECODING);
     consumer.wait_frames(0, 10);
     for change in [
         "framerate=30/1",
@@ -79,7 +69,7 @@ fn frame_rate_and_colours_may_change_while_consumers_watch() {
 fn ten_changes_of_size_reach_three_consumers() {
     let (producer, filter) = producer();
     let consumers: Vec<_> = (0..3)
-        .map(|n| Consumer::join_with(&producer.signaller, &n.to_string(), DECODE))
+        .map(|n| Consumer::join_with(&producer.signaller, &n.to_string(), Options::DECODING))
         .collect();
     for change in 0..=10 {
         let size = SIZES[change % 2];

@@ -1,23 +1,12 @@
 // SPDX-License-Identifier: MPL-2.0
 /** What `webrtcsink` encodes looks in the browser as it did at its source, whatever form the source has it in. */
 
-import type { Page } from "playwright-core";
 import { describe, expect, it } from "vitest";
+import { BARS, barsOf } from "./support/bars.js";
 import { waitForFrames } from "./support/browser.js";
 import { gstreamerEnvironment, hasElement } from "./support/paths.js";
 import { Program } from "./support/program.js";
 import { useScene } from "./support/scene.js";
-
-/** Colours of `videotestsrc pattern=smpte75`, left to right. */
-const BARS = [
-  [191, 191, 191],
-  [191, 191, 0],
-  [0, 191, 191],
-  [0, 191, 0],
-  [191, 0, 191],
-  [191, 0, 0],
-  [0, 0, 191],
-] as const;
 
 /** More than encoding costs, 9 where measured; the other matrix is 32 off, the other range more. */
 const TOLERANCE = 13;
@@ -40,18 +29,6 @@ const FORMS = {
 const ENCODERS = { VP8: "vp8enc", VP9: "vp9enc", H264: "x264enc", "H264 by openh264enc": "openh264enc" };
 
 const scene = useScene();
-
-/** Colours in the middle of each of the seven bars. */
-function barsOf(page: Page): Promise<number[][]> {
-  return page.evaluate(() => {
-    const video = document.querySelector("video");
-    const canvas = Object.assign(document.createElement("canvas"), { width: 700, height: 100 });
-    const context = canvas.getContext("2d");
-    if (!video || !context) return [];
-    context.drawImage(video, 0, 0, 700, 100);
-    return [0, 1, 2, 3, 4, 5, 6].map((bar) => [...context.getImageData(bar * 100 + 50, 30, 1, 1).data].slice(0, 3));
-  });
-}
 
 /** How far the colour is off that is off most. */
 function largestError(bars: number[][]): number {

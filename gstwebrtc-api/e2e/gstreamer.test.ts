@@ -4,23 +4,13 @@
 import { fileURLToPath } from "node:url";
 import type { Page } from "playwright-core";
 import { describe, expect, it } from "vitest";
+import { BARS, barsOf } from "./support/bars.js";
 import { openPage, waitForFrames } from "./support/browser.js";
 import { distFolder, gstreamerEnvironment, hasElement, python } from "./support/paths.js";
 import { Program, until } from "./support/program.js";
 import { CuttableNetwork } from "./support/relay.js";
 import { useScene } from "./support/scene.js";
 import { freePort } from "./support/servers.js";
-
-/** Colours of `videotestsrc pattern=smpte75`, left to right. */
-const BARS = [
-  [191, 191, 191],
-  [191, 191, 0],
-  [0, 191, 191],
-  [0, 191, 0],
-  [191, 0, 191],
-  [191, 0, 0],
-  [0, 0, 191],
-] as const;
 
 const scene = useScene();
 
@@ -40,18 +30,6 @@ async function watchBars(name = "viewer"): Promise<Page> {
   await viewer.evaluate(() => window.watch("bars"));
   await waitForFrames(viewer);
   return viewer;
-}
-
-/** Colours in the middle of each of the seven bars. */
-function barsOf(page: Page): Promise<number[][]> {
-  return page.evaluate(() => {
-    const video = document.querySelector("video");
-    const canvas = Object.assign(document.createElement("canvas"), { width: 700, height: 100 });
-    const context = canvas.getContext("2d");
-    if (!video || !context) return [];
-    context.drawImage(video, 0, 0, 700, 100);
-    return [0, 1, 2, 3, 4, 5, 6].map((bar) => [...context.getImageData(bar * 100 + 50, 30, 1, 1).data].slice(0, 3));
-  });
 }
 
 describe.skipIf(!hasElement("webrtcsink"))("webrtcsink", () => {

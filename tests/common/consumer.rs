@@ -79,6 +79,19 @@ pub struct Options {
     pub latency_ms: Option<u32>,
 }
 
+impl Options {
+    /// A consumer that decodes, and is like any other else.
+    pub const DECODING: Self = Self {
+        decode: true,
+        alter_answer: None,
+        video_codec: None,
+        offers: false,
+        loses_every: None,
+        link: None,
+        latency_ms: None,
+    };
+}
+
 impl Consumer {
     /// Joins at once.
     pub fn join(signaller: &Loopback, id: &str) -> Self {

@@ -10,16 +10,6 @@ use super::common::consumer::{Consumer, Options};
 use super::common::pipelines::{Producer, SMALL, video};
 use super::common::wait_until;
 
-const DECODE: Options = Options {
-    decode: true,
-    alter_answer: None,
-    video_codec: Some("VP8"),
-    offers: false,
-    loses_every: None,
-    link: None,
-    latency_ms: None,
-};
-
 fn vga() -> String {
     video("video/x-raw,format=I420,width=640,height=480,framerate=20/1")
 }
@@ -81,7 +71,7 @@ fn an_application_spreads_the_bitrate_over_streams() {
             Some(chosen.to_value())
         });
     producer.play();
-    let consumer = Consumer::join_with(&producer.signaller, "one", DECODE);
+    let consumer = Consumer::join_with(&producer.signaller, "one", Options::DECODING);
     consumer.wait_frames(0, 10);
     wait_until("three quarters and one", || {
         let encoders = encoders(&producer, "one");
@@ -103,7 +93,7 @@ fn low_bitrates_make_pictures_smaller_and_slower_unless_that_is_forbidden() {
         })
     };
     let producer = start(WebRTCSinkMitigationMode::all());
-    let consumer = Consumer::join_with(&producer.signaller, "one", DECODE);
+    let consumer = Consumer::join_with(&producer.signaller, "one", Options::DECODING);
     wait_until("a smaller picture", || size(&consumer) == Some((480, 360)));
     wait_until("the statistics say so", || {
         encoders(&producer, "one").first().is_some_and(|it| {
@@ -113,7 +103,7 @@ fn low_bitrates_make_pictures_smaller_and_slower_unless_that_is_forbidden() {
     drop((consumer, producer));
 
     let producer = start(WebRTCSinkMitigationMode::NONE);
-    let consumer = Consumer::join_with(&producer.signaller, "one", DECODE);
+    let consumer = Consumer::join_with(&producer.signaller, "one", Options::DECODING);
     wait_until("a picture", || size(&consumer).is_some_and(|size| size != (0, 0)));
     consumer.wait_frames(0, 20);
     assert_eq!(size(&consumer), Some((640, 480)));
@@ -155,7 +145,7 @@ fn an_application_chooses_how_pictures_are_degraded() {
             Some(given.to_value())
         });
     producer.play();
-    let consumer = Consumer::join_with(&producer.signaller, "one", DECODE);
+    let consumer = Consumer::join_with(&producer.signaller, "one", Options::DECODING);
     wait_until("the chosen size", || size(&consumer) == Some((160, 120)));
     let (pad, input, bitrate, modes) = calls.lock().unwrap()[0].clone();
     assert_eq!((pad.as_str(), input), ("video_0", (640, 480)));

@@ -18,6 +18,18 @@ use crate::common::{DEADLINE, init, wait_until};
 use crate::recovery;
 use crate::shown::Shown;
 
+/// Does something to the rtpbin of each of a source's sessions before it begins.
+fn on_rtpbin(src: &gst::Element, change: impl Fn(&gst::Element) + Send + Sync + 'static) {
+    let signaller = src.property::<Signallable>("signaller");
+    signals::connect_webrtcbin_ready(&signaller, move |_, _, webrtcbin| {
+        let rtpbin = webrtcbin
+            .downcast_ref::<gst::Bin>()
+            .and_then(|bin| bin.by_name("rtpbin"))
+            .expect("webrtcbin has one");
+        change(&rtpbin);
+    });
+}
+
 /// A receiver whose rtpbin is told to add capture times, and its jitterbuffers.
 fn with_times() -> (Receiver, Arc<Mutex<Vec<gst::Element>>>) {
     init();
@@ -26,12 +38,7 @@ fn with_times() -> (Receiver, Arc<Mutex<Vec<gst::Element>>>) {
     let receiver = Receiver::configured(
         |_| Some("queue"),
         |src| {
-            let signaller = src.property::<Signallable>("signaller");
-            signals::connect_webrtcbin_ready(&signaller, move |_, _, webrtcbin| {
-                let rtpbin = webrtcbin
-                    .downcast_ref::<gst::Bin>()
-                    .and_then(|bin| bin.by_name("rtpbin"))
-                    .expect("webrtcbin has one");
+            on_rtpbin(src, move |rtpbin| {
                 rtpbin.set_property("add-reference-timestamp-meta", true);
                 let list = list.clone();
                 rtpbin.connect("new-jitterbuffer", false, move |values| {
@@ -97,14 +104,7 @@ fn on_clock(
         |_| None,
         |src| {
             src.set_property("latency", 400u32);
-            let signaller = src.property::<Signallable>("signaller");
-            signals::connect_webrtcbin_ready(&signaller, move |_, _, webrtcbin| {
-                let rtpbin = webrtcbin
-                    .downcast_ref::<gst::Bin>()
-                    .and_then(|bin| bin.by_name("rtpbin"))
-                    .expect("webrtcbin has one");
-                rtpbin.set_property("rfc7273-sync", follows);
-            });
+            on_rtpbin(src, move |rtpbin| rtpbin.set_property("rfc7273-sync", follows));
         },
     );
     let state = |state| receiver.pipeline.set_state(state).expect("it changes state");
