@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 //! How packets and events pass the estimator: in on the streaming thread, out on the source pad's task.
 //!
-//! The task decides with the lock held and pushes without it. While nothing is queued, during a flush and after the end of
-//! a stream it sleeps; a push, the end of the flush or the next stream wakes it. Owns
-//! the element's data flow and nothing of the decision what to send, which is `engine`'s. Between the streaming thread
-//! and the network there is always this queue, so an encoder is never held up by pacing; the engine bounds it.
+//! The task decides with the lock held and pushes without it. While nothing is queued and after the end of a stream it
+//! sleeps; a push or the next stream wakes it. During a flush it is paused. Owns the element's data flow and nothing of
+//! the decision what to send, which is `engine`'s. Between the streaming thread and the network there is always this
+//! queue, so an encoder is never held up by pacing; the engine bounds it.
 
 use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
@@ -58,23 +58,48 @@ impl BandwidthEstimator {
                 self.changed.notify_one();
                 true
             }
-            gst::EventView::FlushStart(_) => {
-                let is_forwarded = self.src_pad.push_event(event);
-                self.set_flushing(true);
-                is_forwarded
-            }
-            gst::EventView::FlushStop(_) => {
-                let is_forwarded = self.src_pad.push_event(event);
-                self.set_flushing(false);
-                is_forwarded
-            }
+            gst::EventView::FlushStart(_) => self.begin_flush(event),
+            gst::EventView::FlushStop(_) => self.end_flush(event),
             gst::EventView::StreamStart(_) => {
-                self.state().begin_stream();
-                self.changed.notify_one();
+                self.begin_stream();
                 gst::Pad::event_default(pad, Some(&*self.obj()), event)
             }
             _ => gst::Pad::event_default(pad, Some(&*self.obj()), event),
         }
+    }
+
+    /// A flush begins. Waits for the task, which may have a packet in its hands: kept for long it would leave in the next
+    /// stream.
+    fn begin_flush(&self, event: gst::Event) -> bool {
+        let is_forwarded = self.src_pad.push_event(event);
+        self.set_flushing(true);
+        // Fails only for a pad without a task, which has nothing in its hands.
+        let _ = self.src_pad.pause_task();
+        is_forwarded
+    }
+
+    fn end_flush(&self, event: gst::Event) -> bool {
+        let is_forwarded = self.src_pad.push_event(event);
+        let is_active = self.state().engine.is_some();
+        if is_active {
+            self.set_flushing(false);
+            if let Err(error) = self.start_task() {
+                error.log_with_imp(self);
+                return false;
+            }
+        }
+        is_forwarded
+    }
+
+    /// The next stream begins, behind the last one's end if that is on its way: overtaken, it would end this one.
+    fn begin_stream(&self) {
+        let mut state = self.state();
+        while state.is_ending {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.begin_stream();
+        drop(state);
+        self.changed.notify_one();
     }
 
     /// An event comes from the session: its reports end here.
@@ -132,7 +157,8 @@ impl BandwidthEstimator {
             }
             Work::End(event) => {
                 self.src_pad.push_event(event);
-                self.state().record(Err(gst::FlowError::Eos));
+                self.state().ended();
+                self.changed.notify_one();
             }
             Work::Stop => {
                 // Fails only while the pad is being deactivated, which stops the task as well.
@@ -145,7 +171,10 @@ impl BandwidthEstimator {
     fn next_work(&self) -> Work {
         let mut state = self.state();
         loop {
-            let may_flow = !state.is_flushing && state.flow.is_ok();
+            if state.is_flushing {
+                return Work::Stop;
+            }
+            let may_flow = state.flow.is_ok();
             let now = self.now();
             let Some(engine) = &mut state.engine else {
                 return Work::Stop;
@@ -157,7 +186,7 @@ impl BandwidthEstimator {
             let next = engine.poll(now);
             if engine.is_empty()
                 && !matches!(next, Next::Send(_))
-                && let Some(event) = state.end.take()
+                && let Some(event) = state.take_end()
             {
                 return Work::End(event);
             }

@@ -16,6 +16,8 @@ pub(super) struct State {
     pub(super) is_flushing: bool,
     /// The end of the stream, to follow what waits.
     pub(super) end: Option<gst::Event>,
+    /// Whether the end is on its way downstream; what belongs to the next stream has to stay behind it.
+    pub(super) is_ending: bool,
     /// What downstream said last.
     pub(super) flow: Result<gst::FlowSuccess, gst::FlowError>,
     /// What was notified last.
@@ -42,6 +44,7 @@ impl Default for State {
             streams: Streams::default(),
             is_flushing: true,
             end: None,
+            is_ending: false,
             flow: Err(gst::FlowError::Flushing),
             notified: Notified::default(),
             has_fallen_back: false,
@@ -64,6 +67,19 @@ impl State {
                 engine.clear();
             }
         }
+    }
+
+    /// The end of the stream, if one waits. It is on its way until [`State::ended`].
+    pub(super) fn take_end(&mut self) -> Option<gst::Event> {
+        let end = self.end.take();
+        self.is_ending = end.is_some();
+        end
+    }
+
+    /// The end has passed.
+    pub(super) fn ended(&mut self) {
+        self.is_ending = false;
+        self.record(Err(gst::FlowError::Eos));
     }
 
     /// Another stream follows one that ended, or that was about to.
@@ -103,6 +119,22 @@ mod tests {
         state.record(Err(gst::FlowError::NotLinked));
         state.begin_stream();
         assert_eq!(state.flow, Err(gst::FlowError::NotLinked));
+    }
+
+    #[test]
+    fn an_end_is_on_its_way_until_it_has_passed() {
+        gst::init().expect("GStreamer initialises");
+        let mut state = State::default();
+        state.set_flushing(false);
+        assert!(state.take_end().is_none());
+        assert!(!state.is_ending);
+        state.end = Some(gst::event::Eos::new());
+        assert!(state.take_end().is_some());
+        assert!(state.is_ending);
+        assert_eq!(state.flow, Ok(gst::FlowSuccess::Ok));
+        state.ended();
+        assert!(!state.is_ending);
+        assert_eq!(state.flow, Err(gst::FlowError::Eos));
     }
 
     #[test]

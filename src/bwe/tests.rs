@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The estimator in pipelines: what enters leaves, paced, whatever happens around it.
 
-use std::sync::mpsc;
+use std::sync::{Arc, Barrier, mpsc};
 use std::time::{Duration, Instant};
 
 use congestion::PacketReport;
@@ -186,6 +186,39 @@ fn a_stream_that_follows_one_that_ended_flows() {
         stream_flows(&front, &received, sequence);
         assert!(front.push_event(gst::event::Eos::new()));
     }
+    estimator.set_state(gst::State::Null).expect("it stops");
+}
+
+#[test]
+fn a_stream_that_begins_while_the_last_one_ends_stays_behind_its_end() {
+    gst::init().expect("GStreamer initialises");
+    let kbps = Bitrate::from_kbps;
+    let estimator = BandwidthEstimator::new(Algorithm::Gcc, Limits::new(kbps(100), kbps(5000), kbps(1000)));
+    let (front, behind, received) = between_pads(&estimator);
+    let begins = Arc::new(Barrier::new(2));
+    let begun = Arc::clone(&begins);
+    behind.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+        if info
+            .event()
+            .is_some_and(|event| event.type_() == gst::EventType::Eos)
+        {
+            begun.wait();
+        }
+        gst::PadProbeReturn::Ok
+    });
+    stream_flows(&front, &received, 0);
+    assert!(front.push_event(gst::event::Eos::new()));
+    let sink_pad = estimator.static_pad("sink").expect("it has one");
+    sink_pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+        if info
+            .event()
+            .is_some_and(|event| event.type_() == gst::EventType::StreamStart)
+        {
+            begins.wait();
+        }
+        gst::PadProbeReturn::Ok
+    });
+    stream_flows(&front, &received, 1);
     estimator.set_state(gst::State::Null).expect("it stops");
 }
 
