@@ -8,6 +8,7 @@ use gst_webrtc::{WebRTCDataChannel, WebRTCPeerConnectionState, WebRTCSDPType, We
 use gstrswebrtc::signaller::signals;
 
 use super::loopback::{Loopback, Sent, reparsed};
+use super::wait_until;
 
 /// 320x240 at 30 frames a second in VP8, a key frame a second.
 pub const VP8: &str = "videotestsrc is-live=true pattern=smpte75 ! video/x-raw,width=320,height=240,framerate=30/1 ! \
@@ -106,7 +107,17 @@ impl Producer {
             .pipeline
             .set_state(gst::State::Playing)
             .expect("it plays");
+        producer.wait_caps();
         producer
+    }
+
+    /// webrtcbin neither offers nor answers a stream whose caps it has not seen: a description made while an encoder
+    /// still works on its first frame would be without that stream.
+    fn wait_caps(&self) {
+        wait_until("every stream of the producer has its caps", || {
+            let pads = self.webrtcbin.sink_pads();
+            pads.iter().all(|pad| pad.current_caps().is_some())
+        });
     }
 
     /// Creates a data channel called `label`, before offering.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use gst::prelude::*;
 
-use crate::common::wait_until;
+use crate::common::{PATIENCE_SECONDS, wait_until};
 use crate::playback::Broadcast;
 
 const PAGE: &str = include_str!("../../docs/receiving.md");
@@ -23,7 +23,9 @@ fn line(word: &str, port: u16, folder: &std::path::Path) -> String {
         .trim_start_matches("-e ");
     line.replace(
         "webrtcsrc ",
-        &format!("webrtcsrc stun-server=\"\" signaller::uri=ws://127.0.0.1:{port} "),
+        &format!(
+            "webrtcsrc stun-server=\"\" session-timeout={PATIENCE_SECONDS} signaller::uri=ws://127.0.0.1:{port} "
+        ),
     )
     .replace("autovideosink", "fakesink sync=false")
     .replace("autoaudiosink", "fakesink sync=false")

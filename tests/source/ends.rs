@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use gst::prelude::*;
 
-use crate::common::{init, wait_until};
+use crate::common::{PATIENCE_SECONDS, init, wait_until};
 use crate::playback::{Broadcast, producer};
 
 /// Set for the process that is to send.
@@ -26,8 +26,8 @@ impl Viewer {
     fn start(port: u16) -> Self {
         init();
         let line = format!(
-            "webrtcsrc name=s stun-server=\"\" connect-to-first-producer=true signaller::uri=ws://127.0.0.1:{port} \
-             ! videoconvert ! fakesink name=v sync=false"
+            "webrtcsrc name=s stun-server=\"\" session-timeout={PATIENCE_SECONDS} connect-to-first-producer=true \
+             signaller::uri=ws://127.0.0.1:{port} ! videoconvert ! fakesink name=v sync=false"
         );
         let pipeline: gst::Pipeline = gst::parse::launch(&line)
             .expect("a valid line")

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use gst::prelude::*;
 use gst_plugin_webrtc_signalling::{Config, Handle, Server};
 
-use crate::common::{init, wait_until};
+use crate::common::{PATIENCE_SECONDS, init, wait_until};
 
 /// A signalling server with one producer, a sink that sends a picture and a tone.
 pub(crate) struct Broadcast {
@@ -84,7 +84,7 @@ impl Drop for Broadcast {
 /// A sink that sends a picture and a tone by the server at `port`, playing.
 pub(crate) fn producer(port: u16) -> gst::Pipeline {
     let line = format!(
-        "webrtcsink name=sink stun-server=\"\" video-caps=video/x-vp8 signaller::uri=ws://127.0.0.1:{port} \
+        "webrtcsink name=sink stun-server=\"\" session-timeout={PATIENCE_SECONDS} video-caps=video/x-vp8 signaller::uri=ws://127.0.0.1:{port} \
          videotestsrc is-live=true ! video/x-raw,width=320,height=240,framerate=30/1 ! sink. \
          audiotestsrc is-live=true ! sink."
     );
@@ -112,6 +112,19 @@ fn counting_sink() -> (gst::Element, Arc<AtomicU64>) {
     (sink, count)
 }
 
+/// Has the sources that appear in `bin` wait as long as the tests do, and look up no STUN server.
+fn give_time(bin: &gst::Bin) {
+    bin.connect_deep_element_added(|_, _, element| {
+        if element
+            .factory()
+            .is_some_and(|factory| factory.name() == "webrtcsrc")
+        {
+            element.set_property("session-timeout", PATIENCE_SECONDS);
+            element.set_property("stun-server", None::<&str>);
+        }
+    });
+}
+
 fn plays(player: &str) {
     let broadcast = Broadcast::new();
     let id = broadcast.send();
@@ -123,6 +136,7 @@ fn plays(player: &str) {
         .property("audio-sink", &audio)
         .build()
         .expect("a playback element");
+    give_time(player.downcast_ref().expect("playback elements are bins"));
     player.set_state(gst::State::Playing).expect("it plays");
     wait_until("picture and sound play", || {
         pictures.load(Ordering::SeqCst) > 30 && sounds.load(Ordering::SeqCst) > 30
@@ -155,7 +169,8 @@ fn a_launch_line_with_uridecodebin3_decodes() {
 fn the_first_producer_is_played_even_if_it_comes_later() {
     let broadcast = Broadcast::new();
     let line = format!(
-        "webrtcsrc name=s stun-server=\"\" connect-to-first-producer=true signaller::uri=ws://127.0.0.1:{} \
+        "webrtcsrc name=s stun-server=\"\" session-timeout={PATIENCE_SECONDS} connect-to-first-producer=true \
+         signaller::uri=ws://127.0.0.1:{} \
          s. ! videoconvert ! fakesink name=v sync=false s. ! audioconvert ! fakesink name=a sync=false",
         broadcast.port
     );
@@ -199,6 +214,7 @@ fn decodes(line: &str, sinks: &[&str]) {
         .expect("a valid line")
         .downcast()
         .expect("a pipeline");
+    give_time(pipeline.upcast_ref());
     let counts: Vec<_> = sinks
         .iter()
         .map(|name| {

@@ -122,7 +122,7 @@ fn streams_our_sink_adds_and_removes_come_and_go_while_one_plays_on() {
         wait_until("the pad goes", || receiver.src.static_pad(&name).is_none());
     }
     receiver.wait_buffers("video_0", 30);
-    let ids = ids.lock().unwrap();
+    let ids = ids.lock().unwrap().clone();
     let follows = |pair: &[u16]| pair[1] == pair[0] || pair[1] == 0x8000 | pair[0].wrapping_add(1);
     assert!(ids.windows(2).all(follows), "a picture is missing: {ids:x?}");
     for name in ["video_0", "video_1", "video_2", "audio_0", "audio_1"] {
