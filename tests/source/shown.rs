@@ -64,40 +64,42 @@ impl Shown {
         shown
     }
 
-    /// How much later pictures are here than they were `there`, in the middle of so many.
+    /// How much later pictures are due here than they were `there`: what a tenth of so many needs at most. A busy machine
+    /// shows pictures later than they are due, none is shown sooner.
     pub(crate) fn behind(&self, there: &Self, pictures: usize) -> Duration {
-        self.offset(there, pictures, |here, there| {
-            here.saturating_duration_since(there)
-        })
+        let micros = self.offsets(there, pictures);
+        Duration::from_micros(micros[micros.len() / 10].try_into().unwrap_or_default())
     }
 
-    /// How far from each other pictures are here and `there`, in the middle of so many.
+    /// The share of what was `sent`, between the first and the last of so many pictures shown here, that was shown.
+    pub(crate) fn completeness(&self, sent: &Self, pictures: usize) -> f64 {
+        wait_until("pictures are shown", || self.0.lock().unwrap().len() >= pictures);
+        let (shown, sent) = (self.0.lock().unwrap(), sent.0.lock().unwrap());
+        let bounds = shown.keys().next().zip(shown.keys().next_back());
+        let (first, last) = bounds.expect("some were shown");
+        shown.len() as f64 / sent.range(first..=last).count() as f64
+    }
+
+    /// How far from each other so many pictures are here and `there`. What delays single pictures of one or of the other
+    /// counts neither way.
     pub(crate) fn skew(&self, there: &Self, pictures: usize) -> Duration {
-        self.offset(there, pictures, |here, there| {
-            match here.checked_duration_since(there) {
-                Some(later) => later,
-                None => there.duration_since(here),
-            }
-        })
+        let micros = self.offsets(there, pictures);
+        Duration::from_micros(micros[micros.len() / 2].unsigned_abs())
     }
 
-    fn offset(
-        &self,
-        there: &Self,
-        pictures: usize,
-        offset: impl Fn(Instant, Instant) -> Duration,
-    ) -> Duration {
+    /// How many microseconds later pictures are here than `there`, for at least so many, in order.
+    fn offsets(&self, there: &Self, pictures: usize) -> Vec<i64> {
         let mut found = Vec::new();
         wait_until("both have enough pictures", || {
             let (here, there) = (self.0.lock().unwrap(), there.0.lock().unwrap());
             let both = here
                 .iter()
-                .filter_map(|(picture, at)| Some(offset(*at, *there.get(picture)?)));
+                .filter_map(|(picture, at)| Some(micros_between(*there.get(picture)?, *at)));
             found = both.collect();
             found.len() >= pictures
         });
-        found.sort();
-        found[found.len() / 2]
+        found.sort_unstable();
+        found
     }
 
     fn note(&self, packet: &gst::BufferRef) {
@@ -107,5 +109,14 @@ impl Shown {
             .unwrap()
             .entry(packet.timestamp())
             .or_insert_with(Instant::now);
+    }
+}
+
+/// Negative when `after` comes before `before`.
+fn micros_between(before: Instant, after: Instant) -> i64 {
+    let micros = |length: Duration| i64::try_from(length.as_micros()).expect("tests are short");
+    match after.checked_duration_since(before) {
+        Some(later) => micros(later),
+        None => -micros(before.duration_since(after)),
     }
 }

@@ -6,7 +6,9 @@
 //!                   ├─ depayloader ─ assembler ─ parser ─ [filter] ────────────────┤
 //!                   └─ depayloader ─ assembler ─ parser ─ [filter] ─ decodebin3 ───┘
 //! ```
-//! The queue leaks: a downstream that stalls costs old packets of its own stream, never memory or the other streams.
+//! The queue leaks: a downstream that stalls costs old packets of its own stream, never memory or the other streams. It
+//! holds what `latency` keeps waiting as well: jitterbuffers pass packets on at once where none is missing, and it is a
+//! synchronised sink that lets them wait.
 //! The assembler is there for H.264 and H.265: rtph264depay 1.22 gives single NAL units, after which a parser waits for
 //! the next picture to know that one is over, or whole pictures, which it cuts wherever parameter sets are repeated.
 //!
@@ -32,6 +34,8 @@ pub(crate) struct Plan {
     pub(crate) form: Form,
     /// The codec it comes in.
     pub(crate) codec: Codec,
+    /// How long a synchronised downstream lets data wait, by the source's own `latency`.
+    pub(crate) latency: gst::ClockTime,
     /// An element of the application's to put before decoding.
     pub(crate) filter: Option<gst::Element>,
     /// Set whenever the queue had to drop something.
@@ -179,14 +183,20 @@ fn queue(plan: &Plan) -> Result<gst::Element, MissingElement> {
     let queue = make::element("queue", None, "to keep streams apart")?;
     queue.set_property_from_str("leaky", "downstream");
     queue.set_property("max-size-buffers", 0u32);
-    queue.set_property("max-size-bytes", QUEUE_BYTES);
-    queue.set_property("max-size-time", QUEUE_TIME.nseconds());
+    let time = QUEUE_TIME + plan.latency;
+    queue.set_property("max-size-bytes", bytes_within(time));
+    queue.set_property("max-size-time", time.nseconds());
     let leaked = plan.leaked.clone();
     queue.connect("overrun", false, move |_| {
         leaked.store(true, Ordering::Release);
         None
     });
     Ok(queue)
+}
+
+/// As much as a stream may bring within this time.
+fn bytes_within(time: gst::ClockTime) -> u32 {
+    u32::try_from(time.mseconds().saturating_mul(BYTES_PER_MILLISECOND)).unwrap_or(u32::MAX)
 }
 
 fn depayloading(codec: Codec) -> Result<Vec<gst::Element>, BranchError> {
@@ -258,8 +268,8 @@ pub(crate) fn is_possible(codec: Codec, form: Form) -> bool {
 
 /// A decoder that starts slowly, such as one on a graphics card, takes several hundred milliseconds.
 const QUEUE_TIME: gst::ClockTime = gst::ClockTime::from_seconds(1);
-/// One second at 64 Mbit/s, well above what cameras and encoders send.
-const QUEUE_BYTES: u32 = 8 << 20;
+/// 64 Mbit/s, well above what cameras and encoders send.
+const BYTES_PER_MILLISECOND: u64 = 8_000;
 
 #[cfg(test)]
 mod tests {
@@ -270,6 +280,7 @@ mod tests {
             name: "stream".into(),
             form,
             codec,
+            latency: gst::ClockTime::from_mseconds(500),
             filter,
             leaked: Arc::default(),
         }
@@ -371,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn minutes_of_stall_keep_a_second_of_data() {
+    fn minutes_of_stall_keep_a_second_more_than_the_latency() {
         let rig = rig();
         let plan = plan(Form::Rtp, Codec::Vp8, None);
         let branch = rig.build(&plan).expect("it is built");
@@ -399,8 +410,9 @@ mod tests {
             assert_eq!(source.push(packet), Ok(gst::FlowSuccess::Ok));
         }
         let queue = &branch.elements[0];
-        assert!(queue.property::<u32>("current-level-buffers") <= 101);
-        assert!(queue.property::<u32>("current-level-bytes") <= QUEUE_BYTES);
+        let kept = queue.property::<u32>("current-level-buffers");
+        assert!((140..=151).contains(&kept), "{kept}");
+        assert!(queue.property::<u32>("current-level-bytes") <= 12_000_000);
         assert!(
             plan.leaked.load(Ordering::Acquire),
             "the outlet asks for a key frame"

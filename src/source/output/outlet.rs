@@ -28,7 +28,7 @@ pub(crate) struct Identity {
     pub(crate) stream_id: String,
     /// Shared by all streams of a session.
     pub(crate) group_id: gst::GroupId,
-    /// Of RTP, for the latency query while nothing behind the outlet can answer it.
+    /// Of RTP: for the latency query while nothing before the outlet can answer it, and for what has to wait so long.
     pub(crate) latency: gst::ClockTime,
     /// Whether lost data makes the rest useless until a key frame.
     pub(crate) needs_key_frames: bool,
@@ -112,6 +112,12 @@ impl Outlet {
     /// The SSRC by which the stream comes; `None` while nothing came.
     pub(crate) fn ssrc(&self) -> Option<u32> {
         Some(self.imp().ssrc.load(Ordering::Relaxed)).filter(|ssrc| *ssrc != 0)
+    }
+
+    /// The latency of RTP that it tells of.
+    pub(crate) fn latency(&self) -> gst::ClockTime {
+        let identity = self.imp().identity.get();
+        identity.map_or(gst::ClockTime::ZERO, |identity| identity.latency)
     }
 
     /// Buffers that downstream did not take.

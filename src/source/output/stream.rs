@@ -125,6 +125,7 @@ impl Stream {
                 name: format!("{}_{}", self.pad.name(), BRANCHES.fetch_add(1, Ordering::Relaxed)),
                 form,
                 codec: self.codec,
+                latency: self.outlet.latency(),
                 filter: filter(self),
                 leaked: self.leaked.clone(),
             };
