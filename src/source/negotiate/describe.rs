@@ -9,7 +9,7 @@
 
 use std::fmt::Write;
 
-use super::description::{Description, Format};
+use super::description::{Description, Format, Media};
 use super::lines::{Line, Wire};
 use super::select::{Abilities, Selection};
 use crate::sdp::extmap::TWCC_URI;
@@ -28,9 +28,16 @@ pub(crate) struct Ours {
 }
 
 impl Ours {
-    /// Takes them from a description that webrtcbin made.
+    /// Takes them from a description that webrtcbin made. At an m-line that it refuses it leaves the peer's own ICE
+    /// credentials, which a peer that reads refused m-lines, another webrtcbin, would use: those of the first m-line
+    /// in use stand there instead.
     pub(crate) fn of(generated: &Description, index: usize) -> Option<Self> {
-        let (ufrag, pwd) = generated.ice_credentials(index)?;
+        let in_use = |media: &Media| !media.is_rejected();
+        let source = match generated.media.get(index) {
+            Some(media) if in_use(media) => index,
+            _ => generated.media.iter().position(in_use).unwrap_or(index),
+        };
+        let (ufrag, pwd) = generated.ice_credentials(source)?;
         let any = |name| {
             generated
                 .inherited(index, name)
@@ -350,6 +357,21 @@ mod tests {
             pwd: "p".into(),
             fingerprint: "sha-256 00".into(),
             setup: "active".into(),
+        }
+    }
+
+    #[test]
+    fn a_refused_line_gets_the_transport_of_one_in_use() {
+        let made = "o=- 1 1 x\na=fingerprint:f\na=setup:active\nm=audio 0 X 0\na=ice-ufrag:theirs\na=ice-pwd:theirs\n\
+            m=video 9 X 96\na=ice-ufrag:mine\na=ice-pwd:mine";
+        let made = Description::parse(made).expect("a description");
+        for index in 0..2 {
+            let ours = Ours::of(&made, index).expect("credentials");
+            assert_eq!(
+                (ours.ufrag.as_str(), ours.pwd.as_str()),
+                ("mine", "mine"),
+                "{index}"
+            );
         }
     }
 
