@@ -2,7 +2,8 @@
 //! Pads that come and go: sometimes pads for what the producer sends, requested pads for what the application wants.
 //!
 //! Called by the session's thread, and for requests by the application's; no lock is held while pads are added or
-//! removed, so handlers of `pad-added` may do whatever they like.
+//! removed, so handlers of `pad-added` may do whatever they like. A session is told of links and releases, which come
+//! from the application; what they mean for a stream is `session/streams`' to say.
 
 use gst::prelude::*;
 use gst::subclass::prelude::*;
@@ -49,14 +50,15 @@ pub(super) fn expose(
     let pad = WebRTCSrcPad::of_template(&template, name);
     install(src, outlet)?;
     pad.set_stream(label.msid.as_deref(), Some(&label.mid));
+    watch(src, &pad);
+    src.imp().state().add_pad(Exposed {
+        pad: pad.clone(),
+        kind,
+        outlet: Some(outlet.clone()),
+        is_requested: false,
+    });
     let is_added = pad.set_target(Some(outlet.src_pad())).is_ok() && pad.set_active(true).is_ok() && {
         outlet.begin();
-        src.imp().state().add_pad(Exposed {
-            pad: pad.clone(),
-            kind,
-            outlet: Some(outlet.clone()),
-            is_requested: false,
-        });
         src.add_pad(&pad).is_ok()
     };
     if !is_added {
@@ -85,7 +87,8 @@ pub(super) fn occupy(src: &BaseWebRTCSrc, pad: &WebRTCSrcPad, outlet: &Outlet, l
     true
 }
 
-/// Takes a pad away, or for a requested one what feeds it. Whatever downstream was doing with its data is flushed.
+/// Takes a pad away, or for a requested one what feeds it. Whatever downstream was doing with its data is flushed; what
+/// is behind a requested pad is ready for the next stream then.
 pub(super) fn withdraw(src: &BaseWebRTCSrc, pad: &WebRTCSrcPad) {
     let outlet = src.imp().state().vacate(pad);
     if let Some(outlet) = &outlet {
@@ -111,6 +114,10 @@ pub(super) fn withdraw(src: &BaseWebRTCSrc, pad: &WebRTCSrcPad) {
     if let Some(outlet) = outlet {
         uninstall(src, &outlet);
     }
+    if is_requested && let Some(entry) = pad.internal() {
+        // Time goes on where it stood.
+        entry.send_event(gst::event::FlushStop::new(false));
+    }
 }
 
 /// Takes away every pad that the application did not request, and what feeds those that it did.
@@ -135,21 +142,33 @@ pub(super) fn request(src: &BaseWebRTCSrc, template: &gst::PadTemplate) -> Optio
     let pad = WebRTCSrcPad::of_template(template, &format!("req_{kind}_{number}"));
     pad.use_fixed_caps();
     pad.set_active(true).ok()?;
+    watch(src, &pad);
     src.imp().state().add_pad(Exposed {
         pad: pad.clone(),
         kind,
         outlet: None,
         is_requested: true,
     });
-    src.add_pad(&pad).ok()?;
+    if src.add_pad(&pad).is_err() {
+        src.imp().state().remove_pad(&pad);
+        return None;
+    }
     Some(pad)
 }
 
-/// Removes a requested pad.
+/// Removes a requested pad; a session that feeds it goes on without. What downstream does with its data is flushed, for
+/// the pad stops only when nothing holds it up there.
 pub(super) fn release(src: &BaseWebRTCSrc, pad: &WebRTCSrcPad) {
     let Some(exposed) = src.imp().state().remove_pad(pad) else {
         return;
     };
+    if let Some(outlet) = &exposed.outlet {
+        outlet.src_pad().push_event(gst::event::FlushStart::new());
+    }
+    let session = src.imp().state().session();
+    if let Some(session) = session {
+        session.released(pad);
+    }
     let _ = pad.set_active(false);
     let _ = src.remove_pad(pad);
     if let Some(outlet) = exposed.outlet {
@@ -157,10 +176,25 @@ pub(super) fn release(src: &BaseWebRTCSrc, pad: &WebRTCSrcPad) {
     }
 }
 
-/// Puts the outlet into the element's bin, in the bin's own state.
+/// Has the session told when the application links the pad: only then is it known which form downstream takes.
+fn watch(src: &BaseWebRTCSrc, pad: &WebRTCSrcPad) {
+    let src = src.downgrade();
+    pad.connect_linked(move |pad, _| {
+        let session = src.upgrade().and_then(|src| src.imp().state().session());
+        if let (Some(session), Some(pad)) = (session, pad.downcast_ref()) {
+            session.linked(pad);
+        }
+    });
+}
+
+/// Puts the outlet into the element's bin, in the bin's own state; `None`, and nothing left behind, where that fails.
 fn install(src: &BaseWebRTCSrc, outlet: &Outlet) -> Option<()> {
     src.add(outlet).ok()?;
-    outlet.sync_state_with_parent().ok()
+    let synced = outlet.sync_state_with_parent();
+    if synced.is_err() {
+        uninstall(src, outlet);
+    }
+    synced.ok()
 }
 
 fn uninstall(src: &BaseWebRTCSrc, outlet: &Outlet) {

@@ -15,5 +15,6 @@ mod playback;
 mod recovery;
 mod renegotiation;
 mod repair;
+mod requests;
 mod session;
 mod shown;

@@ -82,8 +82,14 @@ impl Stream {
 
     /// The connection that fed the stream is gone; the pad stays.
     pub(crate) fn disconnect(&mut self) {
-        drop(self.take_input());
+        drop(self.retire());
+    }
+
+    /// Nothing more comes out of this stream; gives what fed it, drained.
+    pub(crate) fn retire(&mut self) -> Option<Input> {
+        let input = self.take_input();
         self.drop_branch();
+        input
     }
 
     /// Whether `object` belongs to the stream's branch.

@@ -47,6 +47,8 @@ pub(crate) enum Op {
     Webrtcbin(u64, transport::Event),
     /// The pad was linked.
     Linked(WebRTCSrcPad),
+    /// The application gave a requested pad back.
+    Released(WebRTCSrcPad),
     /// The outlet of the pad of this name reports something.
     Outlet(String, Notice),
     /// An event was sent to the element, for the producer.
@@ -170,6 +172,16 @@ impl Session {
     /// Ends every pad's stream, then the session.
     pub(crate) fn end_of_stream(&self) {
         self.tell(Op::EndOfStream);
+    }
+
+    /// The application linked the pad.
+    pub(crate) fn linked(&self, pad: &WebRTCSrcPad) {
+        self.tell(Op::Linked(pad.clone()));
+    }
+
+    /// The application gave a requested pad back.
+    pub(crate) fn released(&self, pad: &WebRTCSrcPad) {
+        self.tell(Op::Released(pad.clone()));
     }
 
     /// Sends an event to the producer.

@@ -12,9 +12,9 @@ use gst::prelude::*;
 use gst::subclass::prelude::*;
 use gst_video::ValidVideoTimeCode;
 
+use super::Session;
 use super::pads::{self, Pads};
 use super::transport::Transport;
-use super::{Op, Session};
 use crate::error;
 use crate::source::exposure::{self, Label};
 use crate::source::negotiate::describe;
@@ -88,7 +88,6 @@ impl Streams {
                 self.pads.expose(index, &name, &offered, &label, settings)
             };
             if let Some(stream) = stream {
-                self.watch(&stream.pad);
                 self.by_line.insert(index, stream);
                 self.has_news = true;
             }
@@ -155,6 +154,18 @@ impl Streams {
     pub(crate) fn linked(&mut self, pad: &WebRTCSrcPad, transport: Option<&Transport>) {
         if let Some(stream) = self.by_line.values_mut().find(|stream| stream.pad == *pad) {
             connect(&self.src, &self.session, stream, transport);
+        }
+    }
+
+    /// A requested pad was given back: its stream is drained until the next description refuses it.
+    pub(crate) fn released(&mut self, pad: &WebRTCSrcPad) {
+        let index = self
+            .by_line
+            .iter()
+            .find(|(_, stream)| stream.pad == *pad)
+            .map(|(index, _)| *index);
+        if let Some((index, mut stream)) = index.and_then(|index| self.by_line.remove_entry(&index)) {
+            self.parked.extend(stream.retire().map(|input| (index, input)));
         }
     }
 
@@ -252,17 +263,6 @@ impl Streams {
             stream.disconnect();
             exposure::withdraw(&self.src, &stream.pad);
         }
-    }
-
-    /// Has the session told when the application links the pad: only then is it known which form downstream takes.
-    fn watch(&self, pad: &WebRTCSrcPad) {
-        let queue = self.session.queue.clone();
-        pad.connect_linked(move |pad, _| {
-            if let Some(pad) = pad.downcast_ref::<WebRTCSrcPad>() {
-                // Nobody listens any more when the session is gone.
-                let _ = queue.send(Op::Linked(pad.clone()));
-            }
-        });
     }
 }
 

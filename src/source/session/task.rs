@@ -184,6 +184,7 @@ impl Task {
             // It was replaced since.
             Op::Webrtcbin(..) => {}
             Op::Linked(pad) => self.streams.linked(&pad, self.transport.as_ref()),
+            Op::Released(pad) => self.streams.released(&pad),
             Op::Outlet(name, Notice::Upstream(event)) => {
                 let mid = self.streams.mid(&name);
                 self.channels.send(&event, mid);
