@@ -127,7 +127,7 @@ impl Starter<'_> {
 /// Has the stream's buffers go to the branch while one of its members needs them; else the encoder rests where it is.
 /// Whether that is a change.
 pub(super) fn set_fed(shared: &Shared, branch: &Branch) -> bool {
-    let is_needed = shared.state().is_needed(branch.id());
+    let is_needed = shared.state().is_needed(branch);
     let appsrc = with_pipeline(branch, |pipeline| pipeline.appsrc().clone()).filter(|_| is_needed);
     let mut inputs = shared.inputs();
     let Some(input) = inputs.get_mut(&branch.key().stream) else {

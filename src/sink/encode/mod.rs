@@ -6,8 +6,8 @@
 //! [`BranchPool::attach`] and leaves by dropping its [`Attachment`]. Nothing is encoded while nobody is attached.
 //!
 //! - `sharing`: pure; who shares an encoder, and at which bitrate.
-//! - `switch`, `moving`: pure; how a consumer changes branches without a frame lost or doubled. `ahead`: pure; the key
-//!   frame that is ready when a consumer is connected.
+//! - `switch`, `moving`, `joining`: pure; how a consumer changes branches without a frame lost or doubled. `ahead`: pure;
+//!   the key frame that is ready when a consumer is connected.
 //! - `keyframes`: pure; how requests of many consumers become few key frames. `lastkey`: pure; the newest key frame of
 //!   encoded input.
 //! - `candidates`, `meter`, `mitigation`: pure; which encoder next, what left it, size and rate that suit a bitrate.
@@ -28,6 +28,7 @@ mod colours;
 mod convert;
 mod grouping;
 mod host;
+mod joining;
 mod keyframes;
 mod keysource;
 mod lastkey;

@@ -184,14 +184,18 @@ impl State {
             .collect()
     }
 
-    /// Whether somebody wants frames of a branch; one that has no members yet is about to have some.
-    pub(super) fn is_needed(&self, branch: BranchId) -> bool {
+    /// Whether somebody wants frames of a branch: one that belongs to it or is on its way out. One that has no members
+    /// yet is about to have some.
+    pub(super) fn is_needed(&self, branch: &Branch) -> bool {
+        let taps = branch.taps();
+        let is_fed =
+            |id: &MemberId, member: &Member| member.branch == Some(branch.id()) || taps.contains_key(id);
         let mut members = self
             .members
-            .values()
-            .filter(|member| member.branch == Some(branch))
+            .iter()
+            .filter(|(id, member)| is_fed(id, member))
             .peekable();
-        members.peek().is_none() || members.any(|member| member.is_needed)
+        members.peek().is_none() || members.any(|(_, member)| member.is_needed)
     }
 
     /// The sessions of those who belong to a branch.

@@ -5,11 +5,13 @@
 //! Both encoders see the same input on the same clock. The new one is asked for a key frame at a time T a little
 //! ahead. The old one delivers what is before T; later frames of it are held until the new one's key frame, at
 //! K ≥ T, is there. Then the old one delivers what is before K, and once it has come that far the new one takes over
-//! with K. Where an encoder cannot do that the cut is tried without a date, and in the end made wherever a key frame
-//! comes.
+//! with K. Where an encoder does not keep the date any key frame will do: until it comes the old one is let no further
+//! than the new one has come, so that the cut is as clean. A new one too far behind for that is waited for without the
+//! old, and begins after what was seen.
 
 use super::BranchId;
 use super::ahead::Ahead;
+use super::joining::{Joining, Verdict};
 use super::moving::{Move, Phase};
 
 /// One encoded frame.
@@ -46,10 +48,10 @@ pub(super) struct Switch<P> {
 enum State<P> {
     /// No branch yet.
     Unplaced,
-    /// Nothing was forwarded yet: begins at the next key frame.
-    Joining(BranchId),
-    /// Everything of this branch is forwarded.
-    Steady(BranchId),
+    /// Begins at the next key frame that will do.
+    Joining(Joining),
+    /// Everything of this branch is forwarded, and was up to that time.
+    Steady(BranchId, gst::ClockTime),
     /// On the way from one to another.
     Moving(Move<P>),
 }
@@ -68,28 +70,26 @@ impl<P> Switch<P> {
     pub(super) const fn branch(&self) -> Option<BranchId> {
         match &self.state {
             State::Unplaced => None,
-            State::Joining(branch) | State::Steady(branch) => Some(*branch),
-            State::Moving(moving) => Some(moving.to),
+            State::Joining(joining) => Some(joining.on()),
+            State::Steady(branch, _) => Some(*branch),
+            State::Moving(moving) => Some(moving.to()),
         }
     }
 
     /// A frame of `branch` was encoded.
     pub(super) fn deliver(&mut self, branch: BranchId, frame: Frame<P>) -> Vec<Effect<P>> {
         match &mut self.state {
-            State::Joining(on) if *on == branch && !self.flowing => {
-                self.ahead.hold(frame);
-                Vec::new()
-            }
-            State::Joining(on) if *on == branch && frame.is_key => {
-                self.state = State::Steady(branch);
+            State::Joining(joining) if joining.on() == branch => self.wait_with(branch, frame),
+            State::Steady(on, sent) if *on == branch => {
+                *sent = frame.time;
                 vec![Effect::Forward(frame.payload)]
             }
-            State::Steady(on) if *on == branch => vec![Effect::Forward(frame.payload)],
             State::Moving(moving) => {
-                let to = moving.to;
-                let effects = moving.deliver(branch, frame);
-                if effects.iter().any(|effect| matches!(effect, Effect::Left(_))) {
-                    self.state = State::Steady(to);
+                let mut effects = moving.deliver(branch, frame);
+                match moving.phase() {
+                    Phase::Done => self.state = State::Steady(moving.to(), moving.sent()),
+                    Phase::TooLate => effects.extend(self.leave_old()),
+                    _ => {}
                 }
                 effects
             }
@@ -107,19 +107,19 @@ impl<P> Switch<P> {
         let Some(to) = self.branch() else {
             return Vec::new();
         };
-        let mut effects = match std::mem::replace(&mut self.state, State::Joining(to)) {
-            State::Moving(moving) => vec![Effect::Left(moving.from)],
+        let mut effects = match std::mem::replace(&mut self.state, State::Joining(Joining::anew(to))) {
+            State::Moving(moving) => vec![Effect::Left(moving.from())],
             _ => Vec::new(),
         };
         if !flowing {
             return effects;
         }
         let ahead = self.ahead.take();
-        if ahead.is_empty() {
-            effects.push(Effect::AskKey(to, None));
-        } else {
-            self.state = State::Steady(to);
+        if let Some(last) = ahead.back() {
+            self.state = State::Steady(to, last.time);
             effects.extend(ahead.into_iter().map(|frame| Effect::Forward(frame.payload)));
+        } else {
+            effects.push(Effect::AskKey(to, None));
         }
         effects
     }
@@ -129,14 +129,14 @@ impl<P> Switch<P> {
         if self.branch() == Some(to) {
             return Vec::new();
         }
-        match std::mem::replace(&mut self.state, State::Joining(to)) {
+        match std::mem::replace(&mut self.state, State::Joining(Joining::anew(to))) {
             State::Unplaced => vec![Effect::AskKey(to, None)],
-            State::Joining(from) => {
+            State::Joining(joining) => {
                 self.ahead.clear();
-                vec![Effect::Left(from), Effect::AskKey(to, None)]
+                vec![Effect::Left(joining.on()), Effect::AskKey(to, None)]
             }
-            State::Steady(from) => {
-                self.state = State::Moving(Move::new(from, to));
+            State::Steady(from, sent) => {
+                self.state = State::Moving(Move::new(from, to, sent));
                 Vec::new()
             }
             State::Moving(moving) => self.change_mind(moving, to),
@@ -146,14 +146,10 @@ impl<P> Switch<P> {
     /// The encoder of `branch` was replaced: its next frames have nothing to do with those before.
     pub(super) fn restarted(&mut self, branch: BranchId) -> Vec<Effect<P>> {
         match &mut self.state {
-            State::Steady(on) if *on == branch => self.state = State::Joining(branch),
-            State::Joining(on) if *on == branch => self.ahead.clear(),
-            State::Moving(moving) if moving.to == branch => {
-                moving.queued.clear();
-                moving.phase = Phase::Warming;
-                return moving.release_held();
-            }
-            State::Moving(moving) if moving.from == branch => return self.gone(branch),
+            State::Steady(on, _) if *on == branch => self.state = State::Joining(Joining::anew(branch)),
+            State::Joining(joining) if joining.on() == branch => self.ahead.clear(),
+            State::Moving(moving) if moving.to() == branch => return moving.restart(),
+            State::Moving(moving) if moving.from() == branch => return self.leave_old(),
             _ => {}
         }
         Vec::new()
@@ -161,63 +157,84 @@ impl<P> Switch<P> {
 
     /// `branch` delivers nothing more.
     pub(super) fn gone(&mut self, branch: BranchId) -> Vec<Effect<P>> {
-        let (from, to) = match &self.state {
-            State::Moving(moving) => (moving.from, moving.to),
-            State::Steady(on) if *on == branch => {
-                self.state = State::Joining(branch);
-                return Vec::new();
+        match &self.state {
+            State::Steady(on, _) if *on == branch => {
+                self.state = State::Joining(Joining::anew(branch));
+                Vec::new()
             }
-            _ => return Vec::new(),
-        };
-        if branch == from {
-            self.leave_old(to)
-        } else if branch == to {
-            self.stay_on_old(from)
-        } else {
-            Vec::new()
+            State::Moving(moving) if moving.from() == branch => self.leave_old(),
+            State::Moving(moving) if moving.to() == branch => self.stay_on_old(),
+            _ => Vec::new(),
         }
     }
 
-    /// The old branch is gone: nothing is left to be before the cut, so the new one takes over as soon as it can.
-    fn leave_old(&mut self, to: BranchId) -> Vec<Effect<P>> {
-        let State::Moving(mut moving) = std::mem::replace(&mut self.state, State::Joining(to)) else {
+    /// The stream ends on `branch`; whether nothing follows. One on its way out of a move that is over by that stays
+    /// with the other branch, whose end is still to come.
+    pub(super) fn ended(&mut self, branch: BranchId) -> (Vec<Effect<P>>, bool) {
+        if matches!(self.state, State::Moving(_)) {
+            (self.gone(branch), false)
+        } else {
+            (Vec::new(), self.branch() == Some(branch))
+        }
+    }
+
+    /// A frame of the branch that is waited for.
+    fn wait_with(&mut self, branch: BranchId, frame: Frame<P>) -> Vec<Effect<P>> {
+        let State::Joining(joining) = &mut self.state else {
             return Vec::new();
         };
-        let has_cut = matches!(moving.phase, Phase::Cut(_));
-        let mut effects = if has_cut {
-            moving.finish()
-        } else {
-            moving.release_held()
-        };
-        if has_cut {
-            self.state = State::Steady(to);
-        } else {
-            effects.push(Effect::AskKey(to, None));
-            effects.push(Effect::Left(moving.from));
+        if !self.flowing {
+            self.ahead.hold(frame);
+            return Vec::new();
         }
+        match joining.judge(frame.time, frame.is_key) {
+            Verdict::Wait => Vec::new(),
+            Verdict::Ask => vec![Effect::AskKey(branch, None)],
+            Verdict::Begin => {
+                self.state = State::Steady(branch, frame.time);
+                vec![Effect::Forward(frame.payload)]
+            }
+        }
+    }
+
+    /// Nothing more is taken of the old branch: the new one takes over as soon as it can, after what was seen.
+    fn leave_old(&mut self) -> Vec<Effect<P>> {
+        let State::Moving(moving) = &mut self.state else {
+            return Vec::new();
+        };
+        let to = moving.to();
+        if matches!(moving.phase(), Phase::Cut(_)) {
+            let effects = moving.finish();
+            self.state = State::Steady(to, moving.sent());
+            return effects;
+        }
+        let mut effects = moving.release_held();
+        let next = moving.sent() + gst::ClockTime::from_nseconds(1);
+        effects.push(Effect::AskKey(to, Some(next)));
+        effects.push(Effect::Left(moving.from()));
+        self.state = State::Joining(Joining::after(to, moving.sent()));
         effects
     }
 
     /// The new branch is gone before it took over: what was held of the old one is late, but not lost.
-    fn stay_on_old(&mut self, from: BranchId) -> Vec<Effect<P>> {
-        match std::mem::replace(&mut self.state, State::Steady(from)) {
-            State::Moving(mut moving) => {
-                let mut effects = moving.release_held();
-                effects.push(Effect::Left(moving.to));
-                effects
-            }
-            _ => Vec::new(),
-        }
+    fn stay_on_old(&mut self) -> Vec<Effect<P>> {
+        let State::Moving(moving) = &mut self.state else {
+            return Vec::new();
+        };
+        let mut effects = moving.release_held();
+        effects.push(Effect::Left(moving.to()));
+        self.state = State::Steady(moving.from(), moving.sent());
+        effects
     }
 
     /// A move is replaced by another before it was made.
     fn change_mind(&mut self, mut moving: Move<P>, to: BranchId) -> Vec<Effect<P>> {
         let mut effects = moving.release_held();
-        effects.push(Effect::Left(moving.to));
-        self.state = if moving.from == to {
-            State::Steady(to)
+        effects.push(Effect::Left(moving.to()));
+        self.state = if moving.from() == to {
+            State::Steady(to, moving.sent())
         } else {
-            State::Moving(Move::new(moving.from, to))
+            State::Moving(Move::new(moving.from(), to, moving.sent()))
         };
         effects
     }
@@ -399,18 +416,102 @@ mod tests {
         assert_eq!(sent, (1..120).map(|n| (A, n * 33)).collect::<Vec<_>>());
         assert!(matches!(
             asks[..],
-            [
-                Effect::AskKey(B, Some(_)),
-                Effect::AskKey(B, None),
-                Effect::AskKey(B, None)
-            ]
+            [Effect::AskKey(B, Some(_)), Effect::AskKey(B, None)]
         ));
-        let effects = switch.deliver(B, frame(B, 4000, true));
-        assert_eq!(
-            effects,
-            [Effect::Forward((B, 4000)), Effect::Left(A)],
-            "then anywhere"
+        assert!(
+            switch.deliver(A, frame(A, 3960, false)).is_empty(),
+            "not before the new"
         );
+        assert_eq!(
+            switch.deliver(B, frame(B, 3960, true)),
+            [Effect::Forward((B, 3960)), Effect::Left(A)],
+            "any key frame will do"
+        );
+    }
+
+    /// Plays 30 fps on both; B is `lag` frames late, keeps no date and makes its key frames every `period` frames.
+    fn play_undated(lag: u64, period: u64) -> Vec<Named> {
+        let mut switch = steady(A);
+        switch.move_to(B);
+        let mut out = Vec::new();
+        for tick in 1..120_u64 {
+            out.extend(forwarded(&switch.deliver(A, frame(A, tick * 33, false))));
+            if let Some(n) = tick.checked_sub(lag) {
+                let is_key = n % period == 5;
+                out.extend(forwarded(&switch.deliver(B, frame(B, n * 33, is_key))));
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn an_encoder_that_keeps_no_date_takes_over_as_cleanly() {
+        for lag in [0, 1, 5, 12] {
+            let out = play_undated(lag, 40);
+            let expected: Vec<u64> = (1..=out.len() as u64).map(|n| n * 33).collect();
+            assert_eq!(
+                out.iter().map(|(_, ms)| *ms).collect::<Vec<_>>(),
+                expected,
+                "{lag} frames late"
+            );
+            assert_eq!(out.last().unwrap().0, B, "{lag} frames late");
+        }
+    }
+
+    #[test]
+    fn an_encoder_that_is_far_behind_repeats_nothing() {
+        let out = play_undated(30, 20);
+        assert!(out.is_sorted_by(|(_, a), (_, b)| a < b), "{out:?}");
+        assert_eq!(out.last().unwrap().0, B);
+    }
+
+    #[test]
+    fn a_date_is_never_before_what_was_sent() {
+        let mut switch = steady(A);
+        switch.deliver(A, frame(A, 1000, false));
+        switch.move_to(B);
+        let at = gst::ClockTime::from_mseconds(1100);
+        assert_eq!(
+            switch.deliver(B, frame(B, 900, false)),
+            [Effect::AskKey(B, Some(at))]
+        );
+    }
+
+    #[test]
+    fn a_new_branch_left_alone_begins_after_what_was_sent() {
+        let mut switch = steady(A);
+        switch.deliver(A, frame(A, 66, false));
+        switch.move_to(B);
+        switch.deliver(B, frame(B, 0, false));
+        let next = gst::ClockTime::from_mseconds(66) + gst::ClockTime::from_nseconds(1);
+        assert_eq!(switch.gone(A), [Effect::AskKey(B, Some(next)), Effect::Left(A)]);
+        assert!(switch.deliver(B, frame(B, 33, true)).is_empty());
+        assert!(switch.deliver(B, frame(B, 66, true)).is_empty());
+        assert_eq!(switch.deliver(B, frame(B, 99, true)), [Effect::Forward((B, 99))]);
+    }
+
+    #[test]
+    fn a_stream_that_ends_during_a_move_ends_once_and_whole() {
+        let begun = || {
+            let mut switch = steady(A);
+            switch.move_to(B);
+            switch.deliver(B, frame(B, 33, false));
+            switch.deliver(B, frame(B, 150, true));
+            switch
+        };
+        let mut old_first = begun();
+        let effects = vec![Effect::Forward((B, 150)), Effect::Left(A)];
+        assert_eq!(old_first.ended(A), (effects, false));
+        assert_eq!(old_first.ended(B), (Vec::new(), true));
+
+        let mut new_first = begun();
+        assert_eq!(new_first.ended(B), (vec![Effect::Left(B)], false));
+        assert_eq!(
+            new_first.deliver(A, frame(A, 150, false)),
+            [Effect::Forward((A, 150))]
+        );
+        assert_eq!(new_first.ended(A), (Vec::new(), true));
+        assert_eq!(steady(A).ended(B), (Vec::new(), false));
     }
 
     #[test]
@@ -431,7 +532,8 @@ mod tests {
     fn when_the_old_branch_ends_the_new_one_takes_over() {
         let mut early = steady(A);
         early.move_to(B);
-        assert_eq!(early.gone(A), [Effect::AskKey(B, None), Effect::Left(A)]);
+        let next = gst::ClockTime::from_nseconds(1);
+        assert_eq!(early.gone(A), [Effect::AskKey(B, Some(next)), Effect::Left(A)]);
         assert_eq!(early.deliver(B, frame(B, 40, true)), [Effect::Forward((B, 40))]);
 
         let mut late = steady(A);
@@ -491,7 +593,11 @@ mod tests {
             switch.deliver(B, frame(B, 140, true))[..],
             [Effect::AskKey(B, Some(_))]
         ));
-        assert_eq!(switch.restarted(A), [Effect::AskKey(B, None), Effect::Left(A)]);
+        let next = gst::ClockTime::from_nseconds(140_000_001);
+        assert_eq!(
+            switch.restarted(A),
+            [Effect::AskKey(B, Some(next)), Effect::Left(A)]
+        );
         assert_eq!(switch.branch(), Some(B));
     }
 

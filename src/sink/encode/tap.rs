@@ -147,10 +147,11 @@ impl Tap {
     /// The stream ended on this branch; nothing follows if the consumer was fed by it.
     pub(super) fn end_of_stream(&self, branch: BranchId) {
         self.act(|inner| {
-            if inner.switch.branch() == Some(branch) {
+            let (effects, is_end) = inner.switch.ended(branch);
+            if is_end {
                 inner.outbox.push_back(Parcel::EndOfStream);
             }
-            Vec::new()
+            effects
         });
     }
 
