@@ -15,7 +15,7 @@ pub(super) struct KeyFrames {
     refilled: Instant,
     /// When the encoder was told, while no key frame has come.
     asked: Option<Instant>,
-    /// A request that no token was left for.
+    /// A request that no token was left for, or that the planned one is to answer.
     waiting: bool,
     /// The time a key frame was asked for at, while none has come.
     planned: Option<gst::ClockTime>,
@@ -35,14 +35,13 @@ impl KeyFrames {
 
     /// Somebody needs a key frame as soon as possible; whether to tell the encoder now.
     pub(super) fn request(&mut self, now: Instant) -> bool {
-        if self.planned.is_some()
-            || self
-                .asked
-                .is_some_and(|asked| now.duration_since(asked) < LOST_AFTER)
-        {
+        if self.planned.is_some() {
+            // Should that one not come, this request is still there.
+            self.waiting = true;
             return false;
         }
-        self.ask_or_wait(now)
+        let is_coming = |asked| now.duration_since(asked) < LOST_AFTER;
+        !self.asked.is_some_and(is_coming) && self.ask_or_wait(now)
     }
 
     /// Somebody needs the first key frame at or after `time`; whether to tell the encoder. One that was asked for
@@ -72,7 +71,8 @@ impl KeyFrames {
         let lost = self
             .asked
             .is_some_and(|asked| now.duration_since(asked) >= LOST_AFTER);
-        (self.waiting || lost) && self.ask_or_wait(now)
+        let is_due = self.waiting && self.planned.is_none();
+        (is_due || lost) && self.ask_or_wait(now)
     }
 
     fn ask_or_wait(&mut self, now: Instant) -> bool {
@@ -194,6 +194,16 @@ mod tests {
         machine.request_at(ms(100));
         machine.on_frame(start, ms(700), false);
         assert!(machine.request(start));
+    }
+
+    #[test]
+    fn a_request_outlives_the_planned_key_frame_that_was_to_answer_it() {
+        let start = Instant::now();
+        let mut machine = KeyFrames::new(start);
+        machine.request_at(ms(100));
+        assert!(!machine.request(start));
+        assert!(!machine.on_frame(start, ms(133), false), "it may still come");
+        assert!(machine.on_frame(start, ms(600), false), "it did not");
     }
 
     #[test]
