@@ -133,6 +133,12 @@ impl Shaper {
         Fate::Arrives { at, queued }
     }
 
+    /// From `now` on the rate is another; what was put on the link before arrives as it was to, and in order.
+    pub fn set_rate(&mut self, now: Duration, bps: u64) {
+        self.drain(now);
+        self.plan.rates = vec![(Duration::ZERO, bps)];
+    }
+
     fn drain(&mut self, now: Duration) {
         while self.updated < now {
             let end = self.plan.next_change(self.updated).unwrap_or(now).min(now);
@@ -211,6 +217,16 @@ mod tests {
             ..Plan::clear(ms(0))
         };
         assert_eq!(arrival(Shaper::new(plan).send(ms(0), 1250)).0, ms(15));
+    }
+
+    #[test]
+    fn a_rate_set_from_outside_lets_nothing_overtake() {
+        let mut shaper = Shaper::new(Plan::bottleneck(1_000_000, ms(50), ms(300)));
+        let slow: Vec<_> = (0..3).map(|_| arrival(shaper.send(ms(0), 1250)).0).collect();
+        assert_eq!(slow, [ms(60), ms(70), ms(80)]);
+        shaper.set_rate(ms(10), 10_000_000);
+        assert_eq!(arrival(shaper.send(ms(10), 1250)).0, ms(80));
+        assert_eq!(arrival(shaper.send(ms(100), 1250)).0, ms(151));
     }
 
     #[test]

@@ -133,6 +133,14 @@ impl Link {
         state.passed = [Vec::new(), Vec::new()];
     }
 
+    /// From now on the way from left to right carries so much; nothing overtakes what is under way, and the statistics
+    /// go on.
+    pub fn set_rate(&self, bps: u64) {
+        let mut state = self.inner.state();
+        let now = state.began.elapsed();
+        state.forward.set_rate(now, bps);
+    }
+
     /// What passed since the schedule began, by interval: what `side` sent.
     pub fn passed(&self, side: Side) -> Vec<Passed> {
         self.inner.state().passed[side as usize].clone()
