@@ -168,6 +168,7 @@ fn a_web_server_address_that_is_none_is_an_error() {
     let producer = Producer::prepare(&[video(SMALL)], |sink| {
         sink.set_property("run-web-server", true);
         sink.set_property("web-server-host-addr", "no address");
+        sink.set_property("web-server-directory", ".");
     });
     assert!(producer.pipeline.set_state(gst::State::Paused).is_err());
     let errors = producer.errors.lock().unwrap().clone();
