@@ -28,9 +28,9 @@ pub(crate) struct Ours {
 }
 
 impl Ours {
-    /// Takes them from a description that webrtcbin made. At an m-line that it refuses it leaves the peer's own ICE
-    /// credentials, which a peer that reads refused m-lines, another webrtcbin, would use: those of the first m-line
-    /// in use stand there instead.
+    /// Takes them from a description that webrtcbin made. At an m-line that it refuses it leaves the peer's own, which a
+    /// peer that reads refused m-lines, another webrtcbin, would take for ours: those of the first m-line in use stand
+    /// there instead.
     pub(crate) fn of(generated: &Description, index: usize) -> Option<Self> {
         let in_use = |media: &Media| !media.is_rejected();
         let source = match generated.media.get(index) {
@@ -40,7 +40,7 @@ impl Ours {
         let (ufrag, pwd) = generated.ice_credentials(source)?;
         let any = |name| {
             generated
-                .inherited(index, name)
+                .inherited(source, name)
                 .or_else(|| (0..generated.media.len()).find_map(|other| generated.inherited(other, name)))
         };
         Some(Self {
@@ -362,16 +362,22 @@ mod tests {
 
     #[test]
     fn a_refused_line_gets_the_transport_of_one_in_use() {
-        let made = "o=- 1 1 x\na=fingerprint:f\na=setup:active\nm=audio 0 X 0\na=ice-ufrag:theirs\na=ice-pwd:theirs\n\
-            m=video 9 X 96\na=ice-ufrag:mine\na=ice-pwd:mine";
-        let made = Description::parse(made).expect("a description");
+        let line = |line, side, setup| {
+            format!("m={line}\na=ice-ufrag:{side}\na=ice-pwd:{side}\na=fingerprint:{side}\na=setup:{setup}\n")
+        };
+        let (refused, used) = (
+            line("audio 0 X 0", "theirs", "actpass"),
+            line("video 9 X 96", "mine", "active"),
+        );
+        let made = Description::parse(&format!("o=- 1 1 x\n{refused}{used}")).expect("a description");
         for index in 0..2 {
             let ours = Ours::of(&made, index).expect("credentials");
             assert_eq!(
-                (ours.ufrag.as_str(), ours.pwd.as_str()),
-                ("mine", "mine"),
+                [&ours.ufrag, &ours.pwd, &ours.fingerprint],
+                ["mine"; 3],
                 "{index}"
             );
+            assert_eq!(ours.setup, "active");
         }
     }
 
