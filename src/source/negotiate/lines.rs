@@ -88,6 +88,14 @@ impl Line {
         }
     }
 
+    /// What was chosen for it, whether or not the peer sends at the moment.
+    pub(crate) fn selection(&self) -> Option<&Selection> {
+        match self {
+            Self::Media { selection, .. } => Some(selection),
+            Self::Rejected | Self::Application { .. } => None,
+        }
+    }
+
     /// Whether webrtcbin has it.
     pub(crate) fn is_used(&self) -> bool {
         !matches!(self, Self::Rejected)

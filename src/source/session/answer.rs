@@ -14,7 +14,7 @@ use gst_webrtc::{WebRTCSDPType, WebRTCSessionDescription};
 use super::machine::Input;
 use super::pads;
 use super::task::{Flow, Interrupted, Task, over};
-use super::transport::Transport;
+use super::transport::{self, Transport};
 use crate::codec::{Codec, MediaKind};
 use crate::end_reason::SessionEndReason;
 use crate::gst_ext::promise::{self, PromiseError};
@@ -104,18 +104,16 @@ impl Task {
             return Flow::Over(reason, by);
         }
         go_on!(self.plan(&theirs));
+        if let Some(transport) = &self.transport {
+            transport.prefer(&self.lines);
+        }
         let remote = describe::remote(&theirs, &self.lines, self.abilities);
         go_on!(self.set_remote(WebRTCSDPType::Offer, &remote).await);
         let webrtcbin = go_on!(self.webrtcbin());
         let made = self.within(promise::create_answer(&webrtcbin)).await;
         let made = go_on!(self.settle(made));
         if let Some(transport) = &self.transport {
-            let count = theirs
-                .media
-                .iter()
-                .filter(|media| matches!(media.kind.as_str(), "audio" | "video"))
-                .count();
-            transport.prepare_transceivers(count, self.abilities.retransmission);
+            transport.prepare_transceivers(self.abilities.retransmission);
         }
         let made = go_on!(generated(&made));
         let Some(parameters) = own_parameters(&made, theirs.media.len(), restarted.as_ref()) else {
@@ -213,7 +211,7 @@ impl Task {
             );
         };
         if let Some(transport) = &self.transport {
-            transport.prepare_transceivers(proposals.len(), self.abilities.retransmission);
+            transport.prepare_transceivers(self.abilities.retransmission);
         }
         let text = describe::offer(&made.session_id, &proposals, |index| parameters[index].clone());
         self.order.offering();
@@ -314,13 +312,7 @@ fn add_transceiver(webrtcbin: &gst::Element, proposal: &describe::Proposal) {
         .iter()
         .filter(|format| Codec::from_encoding_name(&format.encoding).is_some())
     {
-        let clock_rate = i32::try_from(format.clock_rate).unwrap_or(90_000);
-        let structure = gst::Structure::builder("application/x-rtp")
-            .field("media", proposal.kind)
-            .field("payload", i32::from(format.payload_type))
-            .field("clock-rate", clock_rate)
-            .field("encoding-name", format.encoding.to_uppercase());
-        caps.make_mut().append_structure(structure.build());
+        caps.make_mut().append(transport::caps_of(proposal.kind, format));
     }
     let direction = gst_webrtc::WebRTCRTPTransceiverDirection::Recvonly;
     webrtcbin.emit_by_name::<gst_webrtc::WebRTCRTPTransceiver>("add-transceiver", &[&direction, &caps]);

@@ -12,13 +12,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use gst::prelude::*;
-use gst_webrtc::{WebRTCDataChannel, WebRTCICEConnectionState, WebRTCPeerConnectionState};
+use gst_webrtc::{
+    WebRTCDataChannel, WebRTCICEConnectionState, WebRTCPeerConnectionState, WebRTCRTPTransceiver,
+};
 use tokio::sync::mpsc;
 
 use super::Op;
 use super::clocks::Clocks;
 use super::packet::FirstPacket;
-use crate::source::negotiate::description::Description;
+use crate::source::negotiate::description::{Description, Format};
+use crate::source::negotiate::lines::Line;
 use crate::source::{BaseWebRTCSrc, CAT};
 use crate::webrtcbin::fingerprint::{self, Verdict};
 use crate::webrtcbin::{self, Config, MakeError};
@@ -122,17 +125,33 @@ impl Transport {
         }
     }
 
-    /// Wants retransmissions and RED on every one of the first `count` streams; the answer promises them only where they
-    /// were chosen.
-    pub(crate) fn prepare_transceivers(&self, count: usize, retransmission: bool) {
-        for index in 0..i32::try_from(count).unwrap_or(i32::MAX) {
-            let transceiver = self
-                .webrtcbin
-                .emit_by_name::<Option<gst_webrtc::WebRTCRTPTransceiver>>("get-transceiver", &[&index]);
-            let Some(transceiver) = transceiver else { break };
+    /// Wants retransmissions and RED on every stream; the answer promises them only where they were chosen.
+    pub(crate) fn prepare_transceivers(&self, retransmission: bool) {
+        for transceiver in self.transceivers() {
             transceiver.set_property("do-nack", retransmission);
             transceiver.set_property("fec-type", gst_webrtc::WebRTCFECType::UlpRed);
         }
+    }
+
+    /// Has webrtcbin take what was chosen for the m-lines it knows: by itself it refuses an m-line whose codec or payload
+    /// type is not the one of before.
+    pub(crate) fn prefer(&self, lines: &[Line]) {
+        for transceiver in self.transceivers() {
+            let line = usize::try_from(transceiver.mlineindex()).ok();
+            let selection = line.and_then(|line| lines.get(line)?.selection());
+            if let Some(selection) = selection {
+                let kind = selection.codec.media().as_str();
+                transceiver.set_property("codec-preferences", caps_of(kind, &selection.primary));
+            }
+        }
+    }
+
+    /// In the order they were made.
+    fn transceivers(&self) -> impl Iterator<Item = WebRTCRTPTransceiver> {
+        (0i32..).map_while(|index| {
+            self.webrtcbin
+                .emit_by_name::<Option<WebRTCRTPTransceiver>>("get-transceiver", &[&index])
+        })
     }
 
     /// Takes in the reference clocks the peer describes, before its description is set.
@@ -227,6 +246,17 @@ impl Report {
             gst::PadProbeReturn::Ok
         });
     }
+}
+
+/// What webrtcbin calls a format of an m-line of this kind.
+pub(crate) fn caps_of(kind: &str, format: &Format) -> gst::Caps {
+    let clock_rate = i32::try_from(format.clock_rate).unwrap_or(90_000);
+    gst::Caps::builder("application/x-rtp")
+        .field("media", kind)
+        .field("payload", i32::from(format.payload_type))
+        .field("clock-rate", clock_rate)
+        .field("encoding-name", format.encoding.to_uppercase())
+        .build()
 }
 
 /// By the name that webrtcbin gives it.
