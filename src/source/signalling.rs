@@ -9,6 +9,7 @@ use gst::prelude::*;
 use gst::subclass::prelude::*;
 
 use super::session::{By, Session};
+use super::state::Refusal;
 use super::{BaseWebRTCSrc, CAT};
 use crate::end_reason::{EndReason, SessionEndReason};
 use crate::error;
@@ -90,28 +91,29 @@ fn connect(src: &BaseWebRTCSrc, signaller: &Signallable) -> Vec<gst::glib::Signa
     ]
 }
 
-/// The signaller has a session for us. A second one is refused with a word to its peer, unless it has the id of the one
-/// that is on, which that word would end.
+/// The signaller has a session for us. One that cannot be is refused with a word to its peer.
 fn begin(src: &BaseWebRTCSrc, id: &str, peer: &str) {
     let (session, start) = Session::new(src, id, peer);
-    let Some(leaving) = src.imp().state().begin(&session) else {
-        gst::warning!(
-            CAT,
-            obj = src,
-            "session {id} is refused: the element has one already"
-        );
-        if let Some(signaller) = src
-            .imp()
-            .signaller()
-            .filter(|_| src.imp().state().session_named(id).is_none())
-        {
-            let reason = EndReason::new(SessionEndReason::Closed, "the consumer has a session already");
-            signaller.end_session_with_error(id, Some(reason.to_wire()));
+    let begun = src.imp().state().begin(&session);
+    match begun {
+        Ok(leaving) => {
+            gst::info!(CAT, obj = src, "session {id} with {peer} begins");
+            start.run(leaving);
         }
-        return;
-    };
-    gst::info!(CAT, obj = src, "session {id} with {peer} begins");
-    start.run(leaving);
+        Err(refusal) => {
+            gst::warning!(CAT, obj = src, "session {id} is refused: {refusal}");
+            refuse(src, id, refusal);
+        }
+    }
+}
+
+/// A session that has the id of the one that is on is passed over: the word would end that one.
+fn refuse(src: &BaseWebRTCSrc, id: &str, refusal: Refusal) {
+    let is_on = src.imp().state().session_named(id).is_some();
+    if let Some(signaller) = src.imp().signaller().filter(|_| !is_on) {
+        let reason = EndReason::new(SessionEndReason::Closed, refusal.to_string());
+        signaller.end_session_with_error(id, Some(reason.to_wire()));
+    }
 }
 
 fn with_session(src: &BaseWebRTCSrc, id: &str, what: &str, call: impl FnOnce(&Session)) {

@@ -32,6 +32,17 @@ pub(crate) struct State {
     requests: [u32; 2],
 }
 
+/// Why a session cannot begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Refusal {
+    /// There is one.
+    #[error("the consumer has a session already")]
+    Busy,
+    /// The signaller reports one that it was not started for: nothing would play, and nothing would end it.
+    #[error("the consumer does not play")]
+    Stopped,
+}
+
 /// A pad of the element.
 #[derive(Debug, Clone)]
 pub(super) struct Exposed {
@@ -46,13 +57,19 @@ pub(super) struct Exposed {
 }
 
 impl State {
-    /// Takes in a new session, unless there is one; gives those that still leave.
-    pub(super) fn begin(&mut self, session: &Arc<Session>) -> Option<Vec<Arc<Session>>> {
+    /// Takes in a new session; gives those that still leave.
+    ///
+    /// # Errors
+    /// [`Refusal`] when the element can have none now.
+    pub(super) fn begin(&mut self, session: &Arc<Session>) -> Result<Vec<Arc<Session>>, Refusal> {
+        if !self.is_signalling {
+            return Err(Refusal::Stopped);
+        }
         if self.session.is_some() {
-            return None;
+            return Err(Refusal::Busy);
         }
         self.session = Some(session.clone());
-        Some(self.leaving.clone())
+        Ok(self.leaving.clone())
     }
 
     /// The session that is on.

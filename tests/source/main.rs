@@ -9,6 +9,7 @@ mod chromium;
 mod clocks;
 mod docs;
 mod ends;
+mod hostile;
 mod latency;
 mod output;
 mod playback;
