@@ -156,6 +156,7 @@ impl Controller for Homegrown {
             rtt: self.rtt,
             acknowledged: self.window.measure().map(|measured| measured.received),
             usage: self.usage,
+            is_clear: false,
         }
     }
 

@@ -47,6 +47,7 @@ use std::time::Duration;
 
 pub use feedback::{Feedback, PacketResult, ProbeId, ReceiverReport, SentPacket};
 pub use history::{PacketReport, SentHistory};
+use pacer::Pace;
 use units::{Bitrate, DataSize, Timestamp};
 
 /// A congestion controller: learns from what was sent and what came back, and says how much may be sent.
@@ -197,6 +198,15 @@ pub struct Estimate {
     pub acknowledged: Option<Bitrate>,
     /// How the delay based part sees the link.
     pub usage: Usage,
+    /// Whether the path is known to be wider than all that is sent, so that pictures need not be spread out.
+    pub is_clear: bool,
+}
+
+impl Estimate {
+    /// How to pace what is sent.
+    pub const fn pace(&self) -> Pace {
+        if self.is_clear { Pace::Hasty } else { Pace::Even }
+    }
 }
 
 /// How a link looks from its delay (draft-ietf-rmcat-gcc-02, section 5.4).

@@ -2,9 +2,11 @@
 //! What leaves when: spreads packets so that a key frame does not flood the link, and sends probes.
 //!
 //! Audio goes first and never waits; retransmissions go before new video, whose order is kept. Everything that leaves,
-//! probes included, is paid from one credit that refills a little faster than the target, so that over any second
-//! the wire carries at most 1.15 times the target: `REFILL` and `ALLOWANCE` add up to that.
+//! probes included, is paid from one credit that refills a little faster than the target, or in haste where nothing is in
+//! the way, and is counted in a window of one second: the wire carries at most `MOST_PER_SECOND` times the target in any.
 //! The pacer owns what waits; the thread that calls it sleeps until the time it names, or until the next push.
+
+mod second;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -12,6 +14,7 @@ use std::time::Duration;
 use crate::ProbeCluster;
 use crate::feedback::ProbeId;
 use crate::units::{Bitrate, DataSize, Timestamp};
+use second::{LastSecond, SLOT};
 
 /// What a packet carries; the order is the order of precedence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,6 +41,16 @@ pub enum Step<P> {
     Idle,
 }
 
+/// How close to the target packets leave.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pace {
+    /// Evenly: a queue stands on the path, or may.
+    #[default]
+    Even,
+    /// In haste, as long as the second as a whole keeps to the target: nothing is known to be in the way.
+    Hasty,
+}
+
 /// Video waited longer than anyone would watch it: it was dropped, and a key frame is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{packets} packets of video waited for too long and were dropped")]
@@ -53,8 +66,11 @@ pub struct Pacer<P> {
     queued: DataSize,
     largest: DataSize,
     rate: Bitrate,
-    /// The rate over about the last second, at most the rate itself: what an allowance for a second is measured by.
+    pace: Pace,
+    /// The rate over about the last second, at most the rate itself: what credit and haste are measured by, so that a link is
+    /// not flooded with what a probe has just shown of it.
     steady: f64,
+    second: LastSecond,
     credit_bits: f64,
     refilled: Option<Timestamp>,
     probe: Option<Probing>,
@@ -84,7 +100,9 @@ impl<P> Pacer<P> {
             queued: DataSize::ZERO,
             largest: DataSize::ZERO,
             rate,
+            pace: Pace::Even,
             steady: rate.as_f64(),
+            second: LastSecond::of(rate),
             credit_bits: 0.0,
             refilled: None,
             probe: None,
@@ -92,10 +110,10 @@ impl<P> Pacer<P> {
         }
     }
 
-    /// Changes the target.
-    pub fn set_rate(&mut self, now: Timestamp, rate: Bitrate) {
+    /// Changes the target, and how it is kept to.
+    pub fn set_rate(&mut self, now: Timestamp, rate: Bitrate, pace: Pace) {
         self.refill(now);
-        self.rate = rate;
+        (self.rate, self.pace) = (rate, pace);
         self.steady = self.steady.min(rate.as_f64());
         self.credit_bits = self
             .credit_bits
@@ -166,6 +184,9 @@ impl<P> Pacer<P> {
         let missing = size.bits_f64() - self.credit_bits;
         if missing > 0.0 {
             return Step::Wait(now + self.time_for(missing));
+        }
+        if size.bits_f64() > self.second_left() {
+            return Step::Wait(now + SLOT);
         }
         self.take(class)
             .map_or(Step::Idle, |queued| Step::Send(queued.packet, None))
@@ -248,10 +269,14 @@ impl<P> Pacer<P> {
         self.poll_probe(now)
     }
 
+    /// What a probe may send now: it may overdraw the credit.
+    fn affordable_bits(&self) -> f64 {
+        (self.credit_bits + self.bits_in(OVERDRAFT)).min(self.second_left())
+    }
+
     /// Media if there is any that the probe can afford, else padding; `None` ends the probe.
     fn probe_step(&mut self, cluster: &ProbeCluster) -> Option<(Step<P>, DataSize)> {
-        let allowance = self.steady * ALLOWANCE.as_secs_f64() - self.most_credit();
-        let affordable = DataSize::from_bytes(((self.credit_bits + allowance) / 8.0) as u64);
+        let affordable = DataSize::from_bytes((self.affordable_bits() / 8.0) as u64);
         if let Some((class, size)) = self.next_paced().filter(|&(_, size)| size <= affordable) {
             let queued = self.take(class)?;
             return Some((Step::Send(queued.packet, Some(cluster.id)), size));
@@ -261,23 +286,45 @@ impl<P> Pacer<P> {
         if !self.can_pad || size > affordable {
             return None;
         }
-        self.credit_bits -= size.bits_f64();
+        self.spend(size);
         Some((Step::Pad(size, cluster.id), size))
     }
 
     fn take(&mut self, class: Class) -> Option<Queued<P>> {
         let queued = self.queues[class as usize].pop_front()?;
         self.queued -= queued.size;
-        self.credit_bits -= queued.size.bits_f64();
+        self.spend(queued.size);
         Some(queued)
+    }
+
+    fn spend(&mut self, size: DataSize) {
+        self.credit_bits -= size.bits_f64();
+        self.second.add(size);
     }
 
     fn refill(&mut self, now: Timestamp) {
         let elapsed = self.refilled.map_or(CREDIT, |last| now - last);
         self.refilled = self.refilled.max(Some(now));
         self.steady += (self.rate.as_f64() - self.steady) * elapsed.as_secs_f64().min(1.0);
-        let refilled = self.credit_bits + self.bits_in(elapsed) * REFILL;
+        let refilled = self.credit_bits + self.speed() * elapsed.as_secs_f64();
+        self.second.pass(elapsed, self.rate);
         self.credit_bits = refilled.min(self.most_credit());
+    }
+
+    /// How fast the credit refills, in bits per second. In haste only what was not used within the last second is caught up
+    /// with.
+    fn speed(&self) -> f64 {
+        let even = self.rate.as_f64() * REFILL;
+        match self.pace {
+            Pace::Hasty if self.second.is_within_target() => even.max(self.steady * HASTE),
+            _ => even,
+        }
+    }
+
+    /// What may still leave within this second, but always something where little is allowed.
+    fn second_left(&self) -> f64 {
+        let grain = self.second.bits_left(1.0) + self.largest.bits_f64();
+        self.second.bits_left(MOST_PER_SECOND).max(grain)
     }
 
     /// What may be saved up: [`CREDIT`], but always enough for the largest packet, or it would never leave.
@@ -291,7 +338,7 @@ impl<P> Pacer<P> {
 
     /// The time in which the credit grows by `bits`, rounded up so that it is enough.
     fn time_for(&self, bits: f64) -> Duration {
-        let seconds = bits / (self.rate.as_f64() * REFILL).max(1.0);
+        let seconds = bits / self.speed().max(1.0);
         Duration::from_secs_f64(seconds.min(LONGEST_WAIT.as_secs_f64())) + Duration::from_micros(1)
     }
 }
@@ -299,16 +346,23 @@ impl<P> Pacer<P> {
 const CLASSES: usize = 3;
 
 /// How much faster than the target the credit refills: what a key frame left behind drains while the encoder keeps
-/// to the target. Part of the 1.15 (see the module).
+/// to the target.
 const REFILL: f64 = 1.05;
 
-/// Between the most credit and the deepest debt, together what a second may carry beyond the refill. The other part
-/// of the 1.15.
-const ALLOWANCE: Duration = Duration::from_millis(75);
+/// The same in haste: what libwebrtc paces everything with (`PacingController`, `kDefaultPaceMultiplier`).
+const HASTE: f64 = 2.5;
+
+/// What any second may carry, in multiples of the mean target over it. Below [`REFILL`] it would hold up a steady stream; 1.15 is
+/// what is promised, the rest of which pays for audio, which never waits.
+const MOST_PER_SECOND: f64 = 1.14;
 
 /// The most credit that silence saves up: one frame at 30 fps and then some, so that a frame need not be spread
-/// beyond the next one. A probe may overdraw the rest of the allowance.
+/// beyond the next one.
 const CREDIT: Duration = Duration::from_millis(40);
+
+/// How far a probe may overdraw the credit, in time at the target: with what is saved up between two frames enough for a
+/// whole one, also where the target has just risen; the window bounds it.
+const OVERDRAFT: Duration = Duration::from_millis(35);
 
 /// Debt that a lower target leaves is forgiven down to this, or audio's debt at a vanishing rate would hold video
 /// forever.
@@ -332,187 +386,4 @@ const MOST_PADDING: u64 = 255 + 50;
 const LEAST_PADDING: u64 = 100;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const RATE: Bitrate = Bitrate::from_kbps(1000);
-    const PACKET: DataSize = DataSize::from_bytes(1250);
-
-    fn at(ms: u64) -> Timestamp {
-        Timestamp::from_millis(ms)
-    }
-
-    fn cluster(rate_kbps: u64, bytes: u64) -> ProbeCluster {
-        let (rate, size) = (Bitrate::from_kbps(rate_kbps), DataSize::from_bytes(bytes));
-        ProbeCluster {
-            id: ProbeId(7),
-            rate,
-            size,
-            min_packets: 5,
-        }
-    }
-
-    /// Follows the pacer until `until`; returns when what was sent, with the sizes of padding.
-    fn drain(pacer: &mut Pacer<u32>, from: Timestamp, until: Timestamp) -> Vec<(Timestamp, Step<u32>)> {
-        let (mut now, mut sent) = (from, Vec::new());
-        while now <= until {
-            match pacer.poll(now) {
-                Step::Wait(next) => {
-                    assert!(next > now, "a wait must end later");
-                    now = next;
-                }
-                Step::Idle => break,
-                step => sent.push((now, step)),
-            }
-        }
-        sent
-    }
-
-    #[test]
-    fn an_empty_pacer_idles() {
-        assert_eq!(Pacer::<u32>::new(RATE).poll(at(5)), Step::Idle);
-    }
-
-    #[test]
-    fn a_key_frame_is_spread_at_the_refill_rate() {
-        let mut pacer = Pacer::new(RATE);
-        for n in 0..50 {
-            pacer.push(at(0), Class::Video, PACKET, n).unwrap();
-        }
-        let sent = drain(&mut pacer, at(0), at(2000));
-        assert_eq!(sent.len(), 50);
-        let took = sent.last().unwrap().0.millis_since(at(0));
-        // 46 packets, after 40 ms of credit, of 10 ms each at the target, 1.05 times as fast.
-        assert!((430.0..445.0).contains(&took), "{took}");
-    }
-
-    #[test]
-    fn audio_never_waits_and_retransmissions_go_before_video() {
-        let mut pacer = Pacer::new(RATE);
-        for n in 0..20 {
-            pacer.push(at(0), Class::Video, PACKET, n).unwrap();
-        }
-        while matches!(pacer.poll(at(0)), Step::Send(..)) {}
-        pacer.push(at(1), Class::Retransmission, PACKET, 100).unwrap();
-        pacer
-            .push(at(1), Class::Audio, DataSize::from_bytes(120), 200)
-            .unwrap();
-        assert_eq!(pacer.poll(at(1)), Step::Send(200, None));
-        let sent = drain(&mut pacer, at(1), at(40));
-        assert_eq!(sent[0].1, Step::Send(100, None));
-    }
-
-    #[test]
-    fn silence_saves_up_no_more_than_one_frame() {
-        let mut pacer = Pacer::new(RATE);
-        pacer.poll(at(0));
-        for n in 0..20 {
-            pacer.push(at(60_000), Class::Video, PACKET, n).unwrap();
-        }
-        let at_once = drain(&mut pacer, at(60_000), at(60_000)).len();
-        assert_eq!(at_once, 4, "40 ms of credit");
-    }
-
-    #[test]
-    fn a_probe_sends_media_first_then_padding_at_its_rate() {
-        let mut pacer = Pacer::new(RATE);
-        pacer.push(at(0), Class::Video, PACKET, 1).unwrap();
-        pacer.probe(cluster(2000, 3750));
-        let sent = drain(&mut pacer, at(0), at(1000));
-        assert_eq!(sent[0].1, Step::Send(1, Some(ProbeId(7))));
-        assert!(
-            sent[1..]
-                .iter()
-                .all(|(_, step)| matches!(step, Step::Pad(_, ProbeId(7))))
-        );
-        let took = sent.last().unwrap().0.millis_since(at(0));
-        assert!(
-            (12.0..16.0).contains(&took),
-            "3750 bytes at 2 Mbit/s take 15 ms, took {took}"
-        );
-    }
-
-    #[test]
-    fn a_probe_without_padding_ends() {
-        let mut pacer = Pacer::<u32>::new(RATE);
-        pacer.padding_unavailable();
-        pacer.probe(cluster(2000, 3750));
-        assert_eq!(pacer.poll(at(0)), Step::Idle);
-    }
-
-    #[test]
-    fn any_second_carries_at_most_1_15_times_the_target() {
-        let mut pacer = Pacer::new(RATE);
-        let mut log: Vec<(Timestamp, u64)> = Vec::new();
-        for ms in 0..10_000 {
-            if ms % 33 == 0 {
-                // More than leaves: the queue overflows now and then.
-                let _overflows = (0..8)
-                    .filter(|&n| pacer.push(at(ms), Class::Video, PACKET, n).is_err())
-                    .count();
-            }
-            if ms % 700 == 0 {
-                pacer.probe(cluster(3000, 7500));
-            }
-            loop {
-                match pacer.poll(at(ms)) {
-                    Step::Send(..) => log.push((at(ms), PACKET.bytes())),
-                    Step::Pad(size, _) => log.push((at(ms), size.bytes())),
-                    Step::Wait(_) | Step::Idle => break,
-                }
-            }
-        }
-        for (i, (start, _)) in log.iter().enumerate() {
-            let window = log[i..]
-                .iter()
-                .take_while(|(time, _)| time.millis_since(*start) < 1000.0);
-            let bits = 8 * window.map(|(_, bytes)| bytes).sum::<u64>();
-            assert!(bits <= 1_150_000, "{bits} bits in the second from {start:?}");
-        }
-    }
-
-    #[test]
-    fn stale_video_is_dropped_whole_and_audio_goes_on() {
-        let mut pacer = Pacer::new(Bitrate::from_bps(1000));
-        for n in 0..5 {
-            pacer.push(at(0), Class::Video, PACKET, n).unwrap();
-        }
-        pacer.poll(at(0));
-        assert_eq!(
-            pacer.push(at(3500), Class::Video, PACKET, 9),
-            Err(Overflow { packets: 6 })
-        );
-        assert_eq!(pacer.queued(), DataSize::ZERO);
-        assert_eq!(pacer.push(at(3500), Class::Audio, PACKET, 10), Ok(()));
-        assert_eq!(pacer.poll(at(3500)), Step::Send(10, None));
-    }
-
-    #[test]
-    fn a_stale_retransmission_is_forgotten() {
-        let mut pacer = Pacer::new(RATE);
-        pacer.push(at(0), Class::Retransmission, PACKET, 1).unwrap();
-        pacer.push(at(400), Class::Retransmission, PACKET, 2).unwrap();
-        assert_eq!(pacer.poll(at(600)), Step::Send(2, None));
-        assert_eq!(pacer.queued(), DataSize::ZERO);
-    }
-
-    #[test]
-    fn a_zero_rate_waits_without_spinning() {
-        let mut pacer = Pacer::new(Bitrate::ZERO);
-        pacer.push(at(0), Class::Video, PACKET, 0).unwrap();
-        let Step::Wait(until) = pacer.poll(at(0)) else {
-            panic!("no wait")
-        };
-        assert!(until >= at(2900));
-    }
-
-    #[test]
-    fn waiting_is_the_age_of_the_oldest() {
-        let mut pacer = Pacer::new(RATE);
-        pacer.push(at(10), Class::Video, PACKET, 0).unwrap();
-        pacer.push(at(20), Class::Retransmission, PACKET, 1).unwrap();
-        assert_eq!(pacer.waiting(at(50)), Duration::from_millis(40));
-        pacer.clear();
-        assert_eq!(pacer.waiting(at(50)), Duration::ZERO);
-    }
-}
+mod tests;

@@ -202,7 +202,8 @@ impl Engine {
 
     /// The pacer follows every change of the estimate at once.
     fn apply(&mut self, now: Timestamp) {
-        self.pacer.set_rate(now, self.controller.estimate().target);
+        let estimate = self.controller.estimate();
+        self.pacer.set_rate(now, estimate.target, estimate.pace());
     }
 
     /// A packet's header, and which packet it repeats if it is a retransmission.

@@ -36,6 +36,7 @@ impl fmt::Display for Snapshot {
             rtt,
             acknowledged,
             usage,
+            ..
         } = self.estimate;
         write!(
             f,

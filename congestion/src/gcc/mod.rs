@@ -144,6 +144,14 @@ impl Gcc {
         (OWN_SHARE.bits_f64() / self.target().as_f64().max(1.0) * 1000.0).clamp(LEAST_QUEUE_MS, MOST_QUEUE_MS)
     }
 
+    /// Whether the path is wider than what is sent, as far as is known: all that can be used is covered, and no queue stands.
+    fn is_clear(&self) -> bool {
+        self.target() >= self.limits.needed()
+            && self.fed_back.is_some()
+            && self.usage() != Usage::Over
+            && self.queue.length_ms() < LEAST_QUEUE_MS
+    }
+
     /// The detector's verdict, which without a queue is jitter.
     fn usage(&self) -> Usage {
         match self.detector.usage() {
@@ -213,6 +221,7 @@ impl Controller for Gcc {
             rtt: self.reported_rtt.or(self.rtt),
             acknowledged: self.received,
             usage: self.usage(),
+            is_clear: self.is_clear(),
         }
     }
 
@@ -251,6 +260,7 @@ const MOST_QUEUE_MS: f64 = 100.0;
 mod tests {
     use super::*;
     use crate::feedback::PacketResult;
+    use crate::pacer::Pace;
 
     const fn kbps(kbps: u64) -> Bitrate {
         Bitrate::from_kbps(kbps)
@@ -293,6 +303,18 @@ mod tests {
         assert!(gcc.estimate().target > kbps(1300), "{}", gcc.estimate().target);
         assert_eq!(gcc.estimate().acknowledged, Some(kbps(1000)));
         assert!(gcc.estimate().rtt.is_some());
+    }
+
+    #[test]
+    fn a_path_is_clear_while_all_that_is_needed_is_covered_and_no_queue_stands() {
+        let mut gcc = gcc(1000);
+        assert!(!gcc.estimate().is_clear, "nothing is known");
+        second(&mut gcc, 0, |_| Some(50));
+        assert!(!gcc.estimate().is_clear, "more is needed");
+        gcc.set_limits(gcc.limits.needing(kbps(900)));
+        assert_eq!(gcc.estimate().pace(), Pace::Hasty);
+        second(&mut gcc, 1, |n| Some(50 + (n - 100) * 2));
+        assert_eq!(gcc.estimate().pace(), Pace::Even, "a queue grows");
     }
 
     #[test]

@@ -24,7 +24,8 @@ pub struct Figures {
     pub received: Vec<Bitrate>,
     /// The most any flow sent in a second, in multiples of its estimate.
     pub worst_second: f64,
-    /// The longest any packet waited in a pacer.
+    /// How long the oldest packet of the pacers waited, on average over the run, and the longest any did.
+    pub mean_pacing: Duration,
     pub pacing: Duration,
 }
 
@@ -44,6 +45,7 @@ impl Figures {
             jain: jain(&received),
             received,
             worst_second: most(&|flow| flow.worst_second()),
+            mean_pacing: mean(flows.iter().flat_map(|flow| flow.pacing.iter().copied())),
             pacing: flows
                 .iter()
                 .flat_map(|flow| flow.pacing.iter().copied())
@@ -68,12 +70,13 @@ impl fmt::Display for Figures {
             .collect();
         write!(
             f,
-            "| {:>15} | {:>4.0} | {:>5.2} | {:.3} | {:>5.2} | {:>4} | {} |",
+            "| {:>15} | {:>4.0} | {:>5.2} | {:.3} | {:>5.2} | {:>2} {:>4} | {} |",
             used.join(" "),
             self.queueing_p95_ms,
             self.loss_ratio * 100.0,
             self.jain,
             self.worst_second,
+            self.mean_pacing.as_millis(),
             self.pacing.as_millis(),
             received.join(" ")
         )
@@ -81,7 +84,13 @@ impl fmt::Display for Figures {
 }
 
 /// The column titles of [`Figures`].
-pub const TITLES: &str = "| use per phase % | p95 ms | loss % | Jain | x estimate | pacer ms | kbit/s each |";
+pub const TITLES: &str =
+    "| use per phase % | p95 ms | loss % | Jain | x estimate | pacer, mean and most ms | kbit/s each |";
+
+fn mean(times: impl Iterator<Item = Duration>) -> Duration {
+    let (count, sum) = times.fold((0, Duration::ZERO), |(count, sum), time| (count + 1, sum + time));
+    sum / count.max(1)
+}
 
 /// The phases of the capacity, without the first 10 s of each, in seconds.
 fn phases(outcome: &Outcome) -> Vec<(u64, u64)> {

@@ -143,8 +143,8 @@ impl Flow {
         if let Some(cluster) = controller.poll_probe(now) {
             self.pacer.probe(cluster);
         }
-        let target = controller.estimate().target;
-        self.pacer.set_rate(now, target);
+        let estimate = controller.estimate();
+        self.pacer.set_rate(now, estimate.target, estimate.pace());
     }
 
     pub fn feedback(&mut self, now: Timestamp, report: &[PacketReport]) {

@@ -20,9 +20,15 @@ pub struct FlowLog {
 }
 
 impl FlowLog {
-    pub fn on_tick(&mut self, now: Timestamp, target: Bitrate, waiting: Duration) {
-        self.targets.push((now, target));
+    pub fn on_tick(&mut self, waiting: Duration) {
         self.pacing.push(waiting);
+    }
+
+    /// The target may have changed.
+    pub fn on_target(&mut self, now: Timestamp, target: Bitrate) {
+        if self.targets.last().is_none_or(|&(_, last)| last != target) {
+            self.targets.push((now, target));
+        }
     }
 
     pub fn on_sent(&mut self, packet: &SentPacket, fate: Fate) {
@@ -72,15 +78,6 @@ impl FlowLog {
 
     /// The greatest ratio of what was sent in any second to what the estimate allowed over that second.
     pub fn worst_second(&self) -> f64 {
-        let estimate = |from: Timestamp, until: Timestamp| {
-            let low = self
-                .targets
-                .partition_point(|&(at, _)| at < from)
-                .saturating_sub(1);
-            let high = self.targets.partition_point(|&(at, _)| at < until).max(low + 1);
-            let within = &self.targets[low..high.min(self.targets.len())];
-            within.iter().map(|(_, target)| target.as_f64()).sum::<f64>() / within.len().max(1) as f64
-        };
         let (mut first, mut bits, mut worst) = (0, 0.0, 0.0f64);
         for &(at, size) in &self.sent {
             bits += size.bits_f64();
@@ -89,10 +86,31 @@ impl FlowLog {
                 first += 1;
             }
             if at >= Timestamp::from_millis(1000) {
-                worst = worst.max(bits / estimate(at - Duration::from_secs(1), at));
+                worst = worst.max(bits / self.allowed_bits(at - Duration::from_secs(1), at));
             }
         }
         worst
+    }
+
+    /// What the target adds up to between two times; before the first it was what it was then.
+    fn allowed_bits(&self, from: Timestamp, until: Timestamp) -> f64 {
+        let first = self
+            .targets
+            .partition_point(|&(at, _)| at <= from)
+            .saturating_sub(1);
+        let mut bits = 0.0;
+        for (n, &(began, target)) in self.targets.iter().enumerate().skip(first) {
+            let began = if n == first { from } else { began };
+            if began >= until {
+                break;
+            }
+            let ended = self
+                .targets
+                .get(n + 1)
+                .map_or(until, |&(next, _)| next.min(until));
+            bits += target.as_f64() * (ended - began).as_secs_f64();
+        }
+        bits
     }
 
     /// What a plot shows, every 500 ms.

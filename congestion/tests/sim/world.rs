@@ -165,8 +165,8 @@ impl World {
     fn tick(&mut self, n: usize) {
         let flow = &mut self.flows[n];
         flow.tick(self.now);
-        let (target, waiting) = (flow.target(), flow.pacing_delay(self.now));
-        self.logs[n].on_tick(self.now, target, waiting);
+        self.logs[n].on_target(self.now, flow.target());
+        self.logs[n].on_tick(flow.pacing_delay(self.now));
         self.at(self.now + TICK, Event::Tick(n));
         self.send(n);
     }
@@ -227,6 +227,7 @@ impl World {
     fn feedback(&mut self, n: usize, index: u64) {
         let report = std::mem::take(&mut self.reports[index as usize]);
         self.flows[n].feedback(self.now, &report);
+        self.logs[n].on_target(self.now, self.flows[n].target());
         self.send(n);
     }
 
