@@ -3,7 +3,8 @@
 //!
 //! A layer is an encoder of its own whose picture has a share of the input's size. Receivers behind a forwarding server
 //! get one of them each, so the smallest layer is what everybody can fall back to, and is never without bits; a larger
-//! one that would get less than its size needs is not sent at all. Sizes, bitrates and this order are libwebrtc's.
+//! one that would get less than its size needs is not sent at all, and none but the largest gets more than its size is
+//! worth, or those who fall back to it could not take it. Sizes, bitrates and this order are libwebrtc's.
 
 use crate::units::Bitrate;
 
@@ -14,25 +15,29 @@ pub struct LayerRates {
     pub min: Bitrate,
     /// What it gets before a larger layer gets anything.
     pub target: Bitrate,
+    /// Beyond this a larger picture looks better.
+    pub max: Bitrate,
 }
 
 impl LayerRates {
     /// Those of a picture with so many pixels; between the sizes of the table in proportion.
     pub fn of_pixels(pixels: u64) -> Self {
-        let above = SIZES.iter().rposition(|size| size.pixels >= pixels);
-        let Some(above) = above else {
+        let Some(above) = SIZES.iter().rposition(|size| size.pixels >= pixels) else {
             return SIZES[0].rates();
         };
         let (upper, Some(lower)) = (&SIZES[above], SIZES.get(above + 1)) else {
             return SIZES[above].rates();
         };
         let part = (pixels - lower.pixels) as f64 / (upper.pixels - lower.pixels) as f64;
-        let between =
-            |low: Bitrate, high: Bitrate| Bitrate::from_bps(low.bps() + ((high - low) * part).bps());
         let (low, high) = (lower.rates(), upper.rates());
+        let between = |rate: fn(&Self) -> Bitrate| {
+            let difference = (rate(&high) - rate(&low)) * part;
+            rate(&low) + difference
+        };
         Self {
-            min: between(low.min, high.min),
-            target: between(low.target, high.target),
+            min: between(|rates| rates.min),
+            target: between(|rates| rates.target),
+            max: between(|rates| rates.max),
         }
     }
 }
@@ -54,7 +59,8 @@ pub struct Layers {
 
 impl Layers {
     /// Spreads `total` over layers, smallest first: their rates, `None` for those that nobody wants. What is left over
-    /// goes to the largest that is sent. One bitrate per layer; `None`: not to be sent.
+    /// goes to the largest that is sent, as far as it is worth it; all of it to the last one, whose picture is as it came.
+    /// One bitrate per layer; `None`: not to be sent.
     pub fn spread(&mut self, total: Bitrate, layers: &[Option<LayerRates>]) -> Vec<Option<Bitrate>> {
         self.sent.resize(layers.len(), false);
         let mut left = total;
@@ -73,10 +79,11 @@ impl Layers {
             let share = rates.target.min(left);
             left = left - share;
             spread[index] = Some(share);
-            largest = Some(index);
+            let is_last = index + 1 == layers.len();
+            largest = Some((index, if is_last { Bitrate::MAX } else { rates.max }));
         }
-        if let Some(rate) = largest.and_then(|index| spread[index].as_mut()) {
-            *rate += left;
+        if let Some((index, most)) = largest {
+            spread[index] = spread[index].map(|share| most.min(share + left));
         }
         self.sent = spread.iter().map(Option::is_some).collect();
         spread
@@ -87,17 +94,20 @@ impl Layers {
 struct Size {
     pixels: u64,
     layers: usize,
-    min_kbps: u64,
+    max_kbps: u64,
     target_kbps: u64,
+    min_kbps: u64,
 }
 
 impl Size {
-    const fn new(width: u64, height: u64, layers: usize, min_kbps: u64, target_kbps: u64) -> Self {
+    const fn new((width, height): (u64, u64), layers: usize, kbps: (u64, u64, u64)) -> Self {
+        let (max_kbps, target_kbps, min_kbps) = kbps;
         Self {
             pixels: width * height,
             layers,
-            min_kbps,
+            max_kbps,
             target_kbps,
+            min_kbps,
         }
     }
 
@@ -105,18 +115,21 @@ impl Size {
         LayerRates {
             min: Bitrate::from_kbps(self.min_kbps),
             target: Bitrate::from_kbps(self.target_kbps),
+            max: Bitrate::from_kbps(self.max_kbps),
         }
     }
 }
 
-/// Most layers, least and wanted bitrate by size (libwebrtc, video/config/simulcast.cc, `kSimulcastFormatsVP8`).
-const SIZES: [Size; 6] = [
-    Size::new(1920, 1080, 3, 800, 4000),
-    Size::new(1280, 720, 3, 600, 2500),
-    Size::new(960, 540, 3, 350, 1200),
-    Size::new(640, 360, 2, 150, 500),
-    Size::new(480, 270, 2, 150, 350),
-    Size::new(320, 180, 1, 30, 150),
+/// Most layers, and the most, wanted and least bitrate in kbit/s by size (libwebrtc, video/config/simulcast.cc,
+/// `kSimulcastFormatsVP8`). Below the smallest picture bitrates fall towards the minimum.
+const SIZES: [Size; 7] = [
+    Size::new((1920, 1080), 3, (5000, 4000, 800)),
+    Size::new((1280, 720), 3, (2500, 2500, 600)),
+    Size::new((960, 540), 3, (1200, 1200, 350)),
+    Size::new((640, 360), 2, (700, 500, 150)),
+    Size::new((480, 270), 2, (450, 350, 150)),
+    Size::new((320, 180), 1, (200, 150, 30)),
+    Size::new((0, 0), 1, (30, 30, 30)),
 ];
 
 /// How much more than its minimum it takes to begin with a layer: each beginning costs a key frame (libwebrtc's
@@ -147,9 +160,9 @@ mod tests {
         let cases = [
             (20, [Some(20), None, None]),
             (150, [Some(150), None, None]),
-            (300, [Some(300), None, None]),
+            (300, [Some(200), None, None]),
             (400, [Some(150), Some(250), None]),
-            (1000, [Some(150), Some(850), None]),
+            (1000, [Some(150), Some(700), None]),
             (1400, [Some(150), Some(500), Some(750)]),
             (5000, [Some(150), Some(500), Some(4350)]),
         ];
@@ -175,7 +188,8 @@ mod tests {
         rates[2] = None;
         assert_eq!(
             spread(&mut Layers::default(), 3000, &rates),
-            [Some(150), Some(2850), None]
+            [Some(150), Some(700), None],
+            "and no more than what they are worth"
         );
         rates[0] = None;
         assert_eq!(
@@ -198,9 +212,27 @@ mod tests {
     #[test]
     fn rates_lie_between_the_sizes_of_the_table() {
         let target = |pixels| LayerRates::of_pixels(pixels).target.bps() / 1000;
-        assert_eq!([target(0), target(57_600), target(230_400)], [150, 150, 500]);
+        assert_eq!([target(57_600), target(230_400)], [150, 500]);
         assert_eq!(target(u64::MAX), 4000);
+        assert_eq!(target(28_800), 90, "half of the smallest size");
         assert!((400..450).contains(&target(180_000)), "{}", target(180_000));
+    }
+
+    #[test]
+    fn the_smallest_pictures_are_worth_the_minimum() {
+        let minimum = Bitrate::from_kbps(30);
+        for pixels in [0, 1, 4] {
+            let rates = LayerRates::of_pixels(pixels);
+            assert_eq!([rates.min, rates.target, rates.max], [minimum; 3], "{pixels}");
+        }
+    }
+
+    #[test]
+    fn rates_are_in_order_and_grow_with_the_picture() {
+        let all: Vec<_> = (0..3000).map(|k| LayerRates::of_pixels(k * 1000)).collect();
+        assert!(all.iter().all(|it| it.min <= it.target && it.target <= it.max));
+        let grows = |pair: &[LayerRates]| pair[0].target <= pair[1].target && pair[0].max <= pair[1].max;
+        assert!(all.windows(2).all(grows));
     }
 
     #[test]
