@@ -248,10 +248,18 @@ impl Attachment {
             .members
             .get_mut(&self.tap.id())
             .is_some_and(|member| std::mem::replace(&mut member.is_needed, needed) != needed);
-        if is_new {
-            // Refused only when the pool is gone.
-            let _ = self.commands.send(Command::Need(self.tap.id()));
+        if !is_new {
+            return;
         }
+        if needed {
+            // The picture that was held for a consumer about to be connected is as old as the rest was long.
+            self.tap
+                .branch()
+                .iter()
+                .for_each(|branch| self.tap.restarted(*branch));
+        }
+        // Refused only when the pool is gone.
+        let _ = self.commands.send(Command::Need(self.tap.id()));
     }
 
     /// Size of the pictures that come in, in pixels; `None` while it is unknown.

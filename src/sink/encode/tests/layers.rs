@@ -57,6 +57,29 @@ fn a_branch_that_nobody_needs_rests_and_begins_with_a_key_frame() {
 }
 
 #[test]
+fn what_was_held_before_a_rest_is_not_shown_after_it() {
+    let rig = Rig::video();
+    let size = PictureSize::Divided(2);
+    let viewer = rig
+        .try_viewer_of("one", Codec::Vp8, 300, gst::Caps::new_any(), size)
+        .unwrap();
+    wait_for("a key frame", || {
+        rig.branch_of(&viewer).is_some_and(|branch| branch.key_frames > 0)
+    });
+    viewer.attachment().set_needed(false);
+    wait_for("rest", || !rig.pool.is_fed(&rig.stream));
+    let count = || rig.pushed.lock().unwrap().len();
+    let before = count();
+    wait_for("time to pass", || count() > before + 15);
+    let resumed = *rig.pushed.lock().unwrap().last().unwrap();
+    viewer.attachment().set_needed(true);
+    viewer.attachment().set_flowing(true);
+    viewer.wait_more(3);
+    let seen = viewer.seen();
+    assert!(seen[0].is_key && seen[0].pts >= resumed, "{resumed}: {seen:?}");
+}
+
+#[test]
 fn the_end_of_the_input_is_told_even_by_a_branch_that_rests() {
     let rig = Rig::video();
     let viewer = layer(&rig, "one", 2);
