@@ -266,7 +266,7 @@ impl Output {
 }
 
 /// Width and height that caps name.
-pub(crate) fn size_of(caps: &gst::CapsRef) -> Option<(u32, u32)> {
+pub(super) fn size_of(caps: &gst::CapsRef) -> Option<(u32, u32)> {
     let structure = caps.structure(0)?;
     let side = |name| {
         structure

@@ -7,6 +7,7 @@
 //! installed elements allow: copying frames out of a GPU is what hardware encoders are there to avoid.
 
 use super::PictureSize;
+use super::branch::size_of;
 use super::colours::Colours;
 use crate::codec::{Codec, MediaKind};
 
@@ -108,18 +109,28 @@ pub(super) fn raw_filter(
     caps
 }
 
-/// A filter with the sides of the picture divided as asked for, and even.
+/// A filter for the picture of a layer, whose size is exact. Both sides are named: scaling to less than both would add
+/// borders where pixels are not square.
 pub(super) fn divided(mut filter: gst::Caps, input: &gst::CapsRef, size: PictureSize) -> gst::Caps {
-    let divisor = i32::try_from(size.divisor()).unwrap_or(i32::MAX);
-    if divisor > 1 {
-        let side = |name| input.structure(0).and_then(|s| s.get::<i32>(name).ok());
-        for (name, side) in ["width", "height"].map(|name| (name, side(name))) {
-            if let Some(side) = side {
-                filter.make_mut().set(name, ((side / divisor) & !1).max(2));
-            }
+    if size != PictureSize::Adaptive
+        && let Some((width, height)) = square_size(input)
+    {
+        for (name, side) in [("width", width), ("height", height)] {
+            let side = i32::try_from(size.side(side)).unwrap_or(i32::MAX);
+            filter.make_mut().set(name, side);
         }
     }
     filter
+}
+
+/// Width and height of a picture once its pixels are square, which is how it leaves.
+pub(crate) fn square_size(caps: &gst::CapsRef) -> Option<(u32, u32)> {
+    let (width, height) = size_of(caps)?;
+    let ratio = caps.structure(0)?.get::<gst::Fraction>("pixel-aspect-ratio");
+    let ratio = ratio.map_or((1, 1), |ratio| (ratio.numer(), ratio.denom()));
+    let (wide, high) = (u64::try_from(ratio.0).ok()?, u64::try_from(ratio.1).ok()?);
+    let width = (u64::from(width) * wide).checked_div(high)?;
+    Some((u32::try_from(width).ok()?, height))
 }
 
 /// For Opus stereo is named first: what has more channels is mixed down to that, and mono stays mono.
@@ -258,19 +269,49 @@ mod tests {
 
     #[test]
     fn a_layer_has_its_share_of_the_size() {
-        let input = caps("video/x-raw, width=642, height=482");
-        let size = |size| {
-            let filter = raw_filter(Codec::Vp8, &input, None, Colours::Told);
-            let filter = divided(filter, &input, size);
-            let structure = filter.structure(0).unwrap();
-            (
-                structure.get::<i32>("width").ok(),
-                structure.get::<i32>("height").ok(),
-            )
+        let sizes = |text| {
+            let input = caps(text);
+            [4, 2, 1].map(|divisor| {
+                let filter = raw_filter(Codec::Vp8, &input, None, Colours::Told);
+                size_of(&divided(filter, &input, PictureSize::Divided(divisor))).unwrap()
+            })
         };
-        assert_eq!(size(PictureSize::Divided(4)), (Some(160), Some(120)));
-        assert_eq!(size(PictureSize::Divided(1)), (None, None));
-        assert_eq!(size(PictureSize::Adaptive), (None, None));
+        let plain = "video/x-raw, width=642, height=483";
+        assert_eq!(sizes(plain), [(160, 120), (320, 240), (642, 482)]);
+        let wide = "video/x-raw, width=720, height=576, pixel-aspect-ratio=64/45";
+        assert_eq!(sizes(wide), [(256, 144), (512, 288), (1024, 576)]);
+    }
+
+    #[test]
+    fn a_picture_in_one_size_keeps_its_own() {
+        let input = caps("video/x-raw, width=642, height=482");
+        let filter = raw_filter(Codec::Vp8, &input, None, Colours::Told);
+        assert_eq!(size_of(&divided(filter, &input, PictureSize::Adaptive)), None);
+    }
+
+    #[test]
+    fn sizes_count_in_square_pixels() {
+        let cases = [
+            ("video/x-raw, width=640, height=480", Some((640, 480))),
+            (
+                "video/x-raw, width=720, height=576, pixel-aspect-ratio=16/15",
+                Some((768, 576)),
+            ),
+            (
+                "video/x-raw, width=1920, height=1080, pixel-aspect-ratio=1/2",
+                Some((960, 1080)),
+            ),
+            (
+                "video/x-raw, width=2147483647, height=2, pixel-aspect-ratio=2147483647/1",
+                None,
+            ),
+            ("video/x-raw, width=-2, height=2", None),
+            ("video/x-raw, height=2", None),
+            ("audio/x-raw", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(square_size(&caps(text)), expected, "{text}");
+        }
     }
 
     #[test]

@@ -51,7 +51,7 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use branch::size_of;
+pub(crate) use convert::square_size;
 pub(crate) use host::{BranchFailure, BranchHost, EncodeSettings, Mitigation};
 pub(crate) use pool::{Attachment, BranchPool};
 pub(crate) use request::{AttachRequest, BranchError, BranchId, PictureSize, StreamId};

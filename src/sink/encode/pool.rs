@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use congestion::units::Bitrate;
 
-use super::branch::size_of;
+use super::convert::square_size;
 use super::lastkey::LastKey;
 use super::state::{Inputs, Shared};
 use super::tap::Tap;
@@ -262,10 +262,10 @@ impl Attachment {
         let _ = self.commands.send(Command::Need(self.tap.id()));
     }
 
-    /// Size of the pictures that come in, in pixels; `None` while it is unknown.
+    /// Size of the pictures that come in, in square pixels; `None` while it is unknown.
     pub(crate) fn input_size(&self) -> Option<(u32, u32)> {
         let branch = self.shared.branch_of(self.tap.id())?;
-        size_of(self.shared.input_caps(&branch.key().stream)?.as_ref())
+        square_size(self.shared.input_caps(&branch.key().stream)?.as_ref())
     }
 
     /// The branch the consumer belongs to; `None` once its stream is gone or has failed.

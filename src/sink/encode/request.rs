@@ -61,7 +61,17 @@ impl PictureSize {
             Self::Divided(divisor) => divisor.max(1),
         }
     }
+
+    /// What a side of the input becomes before the bitrate has its say: even, because half-resolution colour has no half
+    /// pixels.
+    pub(crate) fn side(self, side: u32) -> u32 {
+        let least = (side & !1).clamp(2, SMALLEST_SIDE);
+        ((side / self.divisor()) & !1).max(least)
+    }
 }
+
+/// No layer is smaller than what every encoder takes: OpenH264 refuses less.
+const SMALLEST_SIDE: u32 = 16;
 
 /// A consumer's wish for one stream.
 #[derive(Clone, Debug)]
@@ -129,4 +139,32 @@ pub(crate) enum BranchError {
     /// The pool was shut down.
     #[error("the element is stopping")]
     ShutDown,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sides_are_divided_and_even() {
+        let cases = [
+            (PictureSize::Divided(4), 642, 160),
+            (PictureSize::Divided(4), 644, 160),
+            (PictureSize::Divided(2), 961, 480),
+            (PictureSize::Divided(1), 961, 960),
+            (PictureSize::Adaptive, 961, 960),
+            (PictureSize::Divided(0), 640, 640),
+        ];
+        for (size, side, expected) in cases {
+            assert_eq!(size.side(side), expected, "{side} {size:?}");
+        }
+    }
+
+    #[test]
+    fn no_layer_is_too_small_for_an_encoder_that_takes_the_input() {
+        let cases = [(40, 16), (17, 16), (16, 16), (8, 8), (3, 2), (1, 2), (0, 2)];
+        for (side, expected) in cases {
+            assert_eq!(PictureSize::Divided(4).side(side), expected, "{side}");
+        }
+    }
 }

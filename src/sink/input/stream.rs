@@ -13,8 +13,9 @@ use gst::prelude::*;
 use super::caps::{self, Change};
 use super::events;
 use crate::codec::MediaKind;
+use crate::codec::caps::is_raw;
 use crate::gst_ext::make::{self, MissingElement};
-use crate::sink::encode::{BranchPool, StreamId, size_of};
+use crate::sink::encode::{BranchPool, PictureSize, StreamId, square_size};
 use crate::sink::imp::CAT;
 use crate::sink::{BaseWebRTCSink, WebRTCSinkPad};
 
@@ -86,10 +87,15 @@ impl InputStream {
         &self.pad
     }
 
-    /// Size of the pictures that arrive, in pixels, once it is known.
+    /// Size that the pictures leave in if nothing lowers it, in square pixels, once it is known.
     pub(in crate::sink) fn size(&self) -> Option<(u32, u32)> {
         let caps = self.caps()?;
-        size_of(&caps)
+        let (width, height) = square_size(&caps)?;
+        if !is_raw(&caps) {
+            return Some((width, height));
+        }
+        let whole = PictureSize::Adaptive;
+        Some((whole.side(width), whole.side(height)))
     }
 
     /// What arrives, once that is known.

@@ -10,6 +10,7 @@ use congestion::layers::most_layers;
 
 use crate::codec::Codec;
 use crate::sdp::extmap;
+use crate::sink::encode::PictureSize;
 
 /// One layer of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +32,7 @@ pub(in crate::sink) struct Naming<'a> {
     pub(in crate::sink) msid: Option<&'a str>,
     /// The track.
     pub(in crate::sink) track: &'a str,
-    /// Size of the pictures that come in.
+    /// Size of its pictures.
     pub(in crate::sink) size: (u32, u32),
 }
 
@@ -65,7 +66,8 @@ pub(in crate::sink) fn announce(structure: &mut gst::StructureRef, layers: &[Lay
     let rids: Vec<_> = layers.iter().map(|layer| layer.rid).collect();
     structure.set("a-simulcast", format!("send {}", rids.join(";")));
     for layer in layers {
-        let (width, height) = (naming.size.0 / layer.divisor, naming.size.1 / layer.divisor);
+        let size = PictureSize::Divided(layer.divisor);
+        let (width, height) = (size.side(naming.size.0), size.side(naming.size.1));
         structure.set(
             format!("rid-{}", layer.rid),
             format!("send max-width={width};max-height={height}"),
@@ -96,6 +98,7 @@ const REPAIRED_RID_ID: u8 = 5;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     fn made(most: usize, size: (u32, u32)) -> Vec<Layer> {
         let mut next = 0;
@@ -119,12 +122,9 @@ mod tests {
 
     #[test]
     fn every_layer_has_ssrcs_of_its_own() {
-        let mut ssrcs: Vec<_> = made(3, (1920, 1080))
-            .iter()
-            .flat_map(|layer| [layer.ssrc, layer.repair_ssrc])
-            .collect();
-        ssrcs.dedup();
-        assert_eq!(ssrcs.len(), 6);
+        let layers = made(3, (1920, 1080));
+        let ssrcs = layers.iter().flat_map(|layer| [layer.ssrc, layer.repair_ssrc]);
+        assert_eq!(ssrcs.collect::<BTreeSet<_>>().len(), 6);
     }
 
     #[test]
@@ -152,6 +152,7 @@ mod tests {
         assert_eq!(read("a-msid"), "- video_0");
         assert_eq!(read("a-simulcast"), "send q;h");
         assert_eq!(read("rid-q"), "send max-width=480;max-height=270");
+        assert_eq!(read("rid-h"), "send max-width=960;max-height=540");
         assert_eq!(read("extmap-4"), extmap::RID_URI);
     }
 
