@@ -90,6 +90,8 @@ pub(in crate::sink) struct View {
     informed: BTreeMap<StreamId, Info>,
     /// Streams whose input has come to its end.
     ended_streams: BTreeSet<StreamId>,
+    /// The layers of streams that somebody receives, as far as that was told.
+    wanted_layers: BTreeMap<StreamId, Vec<String>>,
 }
 
 impl Session {
@@ -269,18 +271,34 @@ impl Session {
     /// The consumer, or who forwards to others for it, receives these layers of the section `mid` and no others.
     pub(in crate::sink) fn set_wanted_layers(&self, mid: &str, rids: Vec<String>) {
         let outlet = {
-            let view = self.view();
-            let stream = view.mids.get(mid);
-            stream.and_then(|stream| view.outlets.get(stream)).cloned()
+            let mut view = self.view();
+            let Some(stream) = view.mids.get(mid).cloned() else {
+                return;
+            };
+            gst::debug!(CAT, "session {}: of {stream} only {rids:?} is received", self.id);
+            view.wanted_layers.insert(stream.clone(), rids.clone());
+            view.outlets.get(&stream).cloned()
         };
         if let Some(outlet) = outlet {
-            gst::debug!(
-                CAT,
-                "session {}: of {} only {rids:?} is received",
-                self.id,
-                outlet.stream()
-            );
             outlet.set_wanted_layers(rids);
+        }
+    }
+
+    /// A stream reaches the consumer from now on, in the layers that it was said to receive.
+    pub(super) fn add_outlet(&self, outlet: Arc<Outlet>) {
+        let wanted = {
+            let mut view = self.view();
+            let stream = outlet.stream().clone();
+            let wanted = view.wanted_layers.get(&stream).cloned();
+            view.outlets.insert(stream, outlet.clone());
+            wanted
+        };
+        if let Some(rids) = wanted {
+            outlet.set_wanted_layers(rids);
+        }
+        // Looked at after the outlet can be seen: whoever sets the flag looks at the outlets afterwards.
+        if self.is_flowing() {
+            outlet.start();
         }
     }
 

@@ -97,12 +97,7 @@ fn attach(
         agreement.codec,
         agreement.payload_type
     );
-    let outlet = Arc::new(Outlet::build(session, slot, agreement, &encoder_caps)?);
-    session.view().outlets.insert(stream, outlet.clone());
-    // Looked at after the outlet can be seen: whoever sets the flag looks at the outlets afterwards.
-    if session.is_flowing() {
-        outlet.start();
-    }
+    session.add_outlet(Arc::new(Outlet::build(session, slot, agreement, &encoder_caps)?));
     Ok(())
 }
 
