@@ -29,8 +29,8 @@ use crate::sink::encode::PictureSize;
 use crate::sink::negotiate::simulcast::{self, Layer};
 use crate::webrtcbin;
 
-/// Builds the chains of the slot's layers and what they meet in. The chains are to be started in this order, and taken
-/// down in this order.
+/// Builds the chains of the slot's layers and what they meet in. They are in the order in which they are to be taken
+/// down, and are to be started the other way round.
 ///
 /// # Errors
 /// When an element is missing or does not fit, or the section has no mid.
@@ -153,7 +153,7 @@ fn requested_ssrc(event: &gst::Event) -> Option<u32> {
 /// Names the SSRCs of retransmissions in a description of ours, which webrtcbin cannot when caps name none: by them the
 /// pacer knows what repairs what, and where padding may go.
 pub(super) fn name_repairs<'a>(sdp: &mut gst_sdp::SDPMessageRef, slots: impl Iterator<Item = &'a Slot>) {
-    for slot in slots {
+    for slot in slots.filter(|slot| slot.stream.is_some()) {
         let Some(section) = sdp.media_mut(slot.media_index) else {
             continue;
         };

@@ -106,7 +106,9 @@ impl Operations {
         let offer = promise::create_offer(&self.webrtcbin).await.map_err(internal)?;
         let mut sdp = offer.sdp().to_owned();
         payload_types::complete_rtx(&mut sdp);
-        layering::name_repairs(&mut sdp, self.slots.iter());
+        if self.session.settings().do_retransmission {
+            layering::name_repairs(&mut sdp, self.slots.iter());
+        }
         let offer = reparsed(WebRTCSDPType::Offer, &sdp)?;
         self.turns.offered();
         self.set_and_send(offer).await
