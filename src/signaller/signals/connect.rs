@@ -203,6 +203,29 @@ pub fn connect_layers_wanted(
     connect(signaller, LAYERS_WANTED, handler, || ())
 }
 
+/// `handler(signaller, session id, whether silence is expected)`.
+pub fn connect_silence_expected(
+    signaller: &Signallable,
+    handler: impl Fn(&Signallable, String, bool) + Send + Sync + 'static,
+) -> glib::SignalHandlerId {
+    let handler = move |this: &Signallable, values: &[glib::Value]| {
+        Some(handler(this, read(values, 1)?, values.get(2)?.get().ok()?))
+    };
+    connect(signaller, SILENCE_EXPECTED, handler, || ())
+}
+
+/// `handler(signaller, session id, mid, (width, height))`.
+pub fn connect_picture_size(
+    signaller: &Signallable,
+    handler: impl Fn(&Signallable, String, String, (u32, u32)) + Send + Sync + 'static,
+) -> glib::SignalHandlerId {
+    let handler = move |this: &Signallable, values: &[glib::Value]| {
+        let size = (values.get(3)?.get().ok()?, values.get(4)?.get().ok()?);
+        Some(handler(this, read(values, 1)?, read(values, 2)?, size))
+    };
+    connect(signaller, PICTURE_SIZE, handler, || ())
+}
+
 /// `handler(signaller, peer id, webrtcbin)`.
 pub fn connect_webrtcbin_ready(
     signaller: &Signallable,

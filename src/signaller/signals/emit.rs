@@ -178,6 +178,24 @@ pub fn emit_layers_wanted(signaller: &Signallable, session_id: &str, mid: &str, 
     signaller.emit_by_name::<()>(LAYERS_WANTED, &[&session_id, &mid, &rids]);
 }
 
+/// Reports whether the peer has nothing to send for now, because all that is received is muted or paused: its silence is
+/// no sign of a lost connection then.
+pub fn emit_silence_expected(signaller: &Signallable, session_id: &str, is_expected: bool) {
+    if has_nul(signaller, &[session_id]) {
+        return;
+    }
+    signaller.emit_by_name::<()>(SILENCE_EXPECTED, &[&session_id, &is_expected]);
+}
+
+/// Tells the signaller of what width and height the pictures of the m-line `mid` are: before its first offer is sent, and
+/// whenever that changes.
+pub fn emit_picture_size(signaller: &Signallable, session_id: &str, mid: &str, (width, height): (u32, u32)) {
+    if has_nul(signaller, &[session_id, mid]) {
+        return;
+    }
+    signaller.emit_by_name::<()>(PICTURE_SIZE, &[&session_id, &mid, &width, &height]);
+}
+
 /// Tells watchers that the session's webrtcbin exists and is not yet negotiating.
 pub fn emit_webrtcbin_ready(signaller: &Signallable, peer_id: &str, webrtcbin: &gst::Element) {
     signaller.emit_by_name::<()>(WEBRTCBIN_READY, &[&peer_id, webrtcbin]);

@@ -47,6 +47,8 @@ const ERROR: &str = "error";
 const WARNING: &str = "warning";
 const SHUTDOWN: &str = "shutdown";
 const LAYERS_WANTED: &str = "layers-wanted";
+const SILENCE_EXPECTED: &str = "silence-expected";
+const PICTURE_SIZE: &str = "picture-size";
 const CONSUMER_ADDED: &str = "consumer-added";
 const CONSUMER_REMOVED: &str = "consumer-removed";
 const WEBRTCBIN_READY: &str = "webrtcbin-ready";
@@ -138,6 +140,9 @@ fn reports() -> Vec<Signal> {
         Signal::builder(ERROR).param_types([text]).build(),
         Signal::builder(WARNING).param_types([text]).build(),
         Signal::builder(SHUTDOWN).action().build(),
+        Signal::builder(SILENCE_EXPECTED)
+            .param_types([text, bool::static_type()])
+            .build(),
         Signal::builder(LAYERS_WANTED)
             .param_types([text, text, <Vec<String>>::static_type()])
             .build(),
@@ -165,6 +170,9 @@ fn notices() -> Vec<Signal> {
             .build(),
         Signal::builder(WEBRTCBIN_READY)
             .param_types([text, element])
+            .build(),
+        Signal::builder(PICTURE_SIZE)
+            .param_types([text, text, u32::static_type(), u32::static_type()])
             .build(),
     ]
 }
