@@ -40,7 +40,7 @@ fn connect(src: &BaseWebRTCSrc, signaller: &Signallable) -> Vec<gst::glib::Signa
     let weak = || src.downgrade();
     let (started, requested, described) = (weak(), weak(), weak());
     let (candidate, ended, ended_with_error) = (weak(), weak(), weak());
-    let (meta, failed, warned, shutdown) = (weak(), weak(), weak(), weak());
+    let (meta, failed, warned, shutdown, silent) = (weak(), weak(), weak(), weak(), weak());
     vec![
         signals::connect_session_started(signaller, move |_, id, peer| {
             started.upgrade().inspect(|src| begin(src, &id, &peer));
@@ -84,6 +84,13 @@ fn connect(src: &BaseWebRTCSrc, signaller: &Signallable) -> Vec<gst::glib::Signa
         }),
         signals::connect_warning(signaller, move |_, message| {
             warned.upgrade().inspect(|src| error::post_warning(src, &message));
+        }),
+        signals::connect_silence_expected(signaller, move |_, id, is_expected| {
+            if let Some(src) = silent.upgrade() {
+                with_session(&src, &id, "word of a silence", |session| {
+                    session.expect_silence(is_expected)
+                });
+            }
         }),
         signals::connect_shutdown(signaller, move |_| {
             shutdown.upgrade().inspect(end_all);

@@ -77,6 +77,37 @@ fn a_track_stops_while_it_is_disabled() {
 }
 
 #[test]
+fn tracks_that_are_muted_are_not_missed() {
+    let Some(server) = LiveKit::start("") else { return };
+    let publisher = publisher(&server.url(), "publisher");
+    let viewer = Viewer::launch(&by_key(&server.url(), "viewer"));
+    viewer.wait_for(10);
+    let state = || {
+        let stats = viewer.source.property::<gst::Structure>("stats");
+        stats.get::<String>("state").unwrap()
+    };
+    assert_eq!(state(), "connected");
+    let set_muted = |muted: bool| {
+        let signaller = publisher
+            .element("sink")
+            .property::<gst::glib::Object>("signaller");
+        for track in ["video0", "audio1"] {
+            signaller.emit_by_name::<()>("set-track-muted", &[&track, &muted]);
+        }
+    };
+    set_muted(true);
+    // Longer than it takes to call a connection stalled.
+    let silence = Instant::now() + Duration::from_secs(8);
+    wait_until("a long silence", || {
+        assert_eq!(state(), "connected");
+        Instant::now() > silence
+    });
+    set_muted(false);
+    viewer.wait_for(10);
+    viewer.running.assert_no_error();
+}
+
+#[test]
 fn only_the_chosen_producer_is_received_and_the_choice_can_change() {
     let Some(server) = LiveKit::start("") else { return };
     let publishers = ["one", "two"].map(|identity| publisher(&server.url(), identity));

@@ -242,6 +242,10 @@ impl Signaller {
             Report::LayersWanted { session, mid, rids } => {
                 signals::emit_layers_wanted(this, &session, &mid, rids);
             }
+            Report::SilenceExpected { session, is_expected } => {
+                signals::emit_silence_expected(this, &session, is_expected);
+            }
+            Report::Warning(text) => signals::emit_warning(this, &text),
             Report::Oddity(text) => gst::warning!(CAT, imp = self, "{text}"),
             Report::Progress(text) => gst::info!(CAT, imp = self, "{text}"),
             Report::Failed(failure) => signals::emit_error(this, &failure.to_string()),

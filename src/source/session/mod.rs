@@ -87,6 +87,8 @@ pub(crate) struct Session {
 struct Shared {
     webrtcbin: Option<gst::Element>,
     state_name: &'static str,
+    /// Whether the peer has nothing to send for now.
+    is_silence_expected: bool,
     /// Whether everybody was told of the end.
     is_announced: bool,
     has_finished: bool,
@@ -116,6 +118,7 @@ impl Session {
             shared: Mutex::new(Shared {
                 webrtcbin: None,
                 state_name: "new",
+                is_silence_expected: false,
                 is_announced: false,
                 has_finished: false,
             }),
@@ -162,6 +165,11 @@ impl Session {
     /// The peer has a candidate.
     pub(crate) fn candidate(&self, index: u32, text: String) {
         self.hear(Remote::Candidate(index, text));
+    }
+
+    /// Whether the peer has nothing to send for now: it is not missed then.
+    pub(crate) fn expect_silence(&self, is_expected: bool) {
+        self.shared().is_silence_expected = is_expected;
     }
 
     /// The session is over.
@@ -225,6 +233,10 @@ impl Session {
 
     fn shared(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_silence_expected(&self) -> bool {
+        self.shared().is_silence_expected
     }
 
     fn set_announced(&self) {

@@ -252,7 +252,8 @@ impl Task {
     /// A deadline of the life machine has passed.
     fn tick(&mut self) -> Flow {
         // A session that is not meant to hear anything does not stall.
-        let is_quiet = self.src.current_state() != gst::State::Playing
+        let is_quiet = self.session.is_silence_expected()
+            || self.src.current_state() != gst::State::Playing
             || !self.lines.iter().any(|line| line.receiving().is_some());
         let heard = self.transport.as_ref().and_then(Transport::last_packet);
         let last_packet = if is_quiet { Some(Instant::now()) } else { heard };

@@ -121,6 +121,10 @@ pub(in crate::signallers::livekit) enum Report {
         mid: String,
         rids: Vec<String>,
     },
+    /// Whether this session receives nothing for now, because all its tracks are muted, disabled or paused.
+    SilenceExpected { session: String, is_expected: bool },
+    /// For the user: something that is lost, while the rest goes on.
+    Warning(String),
     /// For the log: something unexpected, survived.
     Oddity(String),
     /// For the log: a step of the connection's life.

@@ -38,6 +38,12 @@ impl Machine {
                     publisher.received(&update, &self.session.id(), &mut self.out);
                 }
             }
+            Response::StreamStateUpdate(update) => {
+                if let Half::Subscriber(subscriber) = &mut self.session.half {
+                    subscriber.paused(&update, &self.room);
+                }
+                self.tell_silence();
+            }
             Response::Leave(leave) => return self.told_to_leave(now, &leave),
             Response::RefreshToken(token) => self.token = Some(token),
             Response::RoomMoved(moved) => self.moved(now, moved),
@@ -136,6 +142,7 @@ impl Machine {
                 subscriber.reconcile(&self.room, &mut self.out);
             }
         }
+        self.tell_silence();
     }
 
     /// The participant was moved to another room; its connections stay.

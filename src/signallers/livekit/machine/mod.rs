@@ -196,6 +196,7 @@ impl Machine {
                 if let Half::Subscriber(subscriber) = &mut self.session.half {
                     subscriber.set_disabled(sid, disabled, &mut self.out);
                 }
+                self.tell_silence();
             }
             Input::TrackQuality { sid, quality } => {
                 if let Half::Subscriber(subscriber) = &mut self.session.half {
@@ -253,6 +254,15 @@ impl Machine {
         if let Half::Subscriber(subscriber) = &mut self.session.half {
             self.room.announce_producers(&filter, true, &mut self.out);
             subscriber.set_filter(filter, &self.room, &mut self.out);
+        }
+        self.tell_silence();
+    }
+
+    /// A subscriber's element knows whether to wait for media.
+    fn tell_silence(&mut self) {
+        let session = self.session.id();
+        if let (Half::Subscriber(subscriber), true) = (&mut self.session.half, self.session.is_open) {
+            subscriber.tell_silence(&self.room, &session, &mut self.out);
         }
     }
 

@@ -313,7 +313,7 @@ impl Publisher {
             .find(|(_, track)| is_it(track))
             .map(|(cid, _)| cid.clone());
         if let Some(track) = cid.and_then(|cid| self.tracks.remove(&cid)) {
-            out.report(Report::Oddity(format!(
+            out.report(Report::Warning(format!(
                 "the server unpublished track {:?}",
                 track.name
             )));

@@ -27,6 +27,10 @@ pub(super) struct Subscriber {
     asked: BTreeMap<String, bool>,
     /// Tracks the user does not want forwarded for now.
     disabled: BTreeSet<String>,
+    /// Tracks the server does not forward for now, for want of bandwidth.
+    paused: BTreeSet<String>,
+    /// What the element was told last of whether anything is to come.
+    is_silent: Option<bool>,
     /// Layers the user asked for.
     qualities: BTreeMap<String, proto::VideoQuality>,
     /// Offers that the element has not answered, oldest first.
@@ -47,6 +51,8 @@ impl Subscriber {
             filter,
             asked: BTreeMap::new(),
             disabled: BTreeSet::new(),
+            paused: BTreeSet::new(),
+            is_silent: None,
             qualities: BTreeMap::new(),
             unanswered: VecDeque::new(),
             settled: None,
@@ -142,6 +148,7 @@ impl Subscriber {
     pub(super) fn reconcile(&mut self, room: &Room, out: &mut Outbox) {
         self.asked.retain(|sid, _| room.has_track(sid));
         self.disabled.retain(|sid| room.has_track(sid));
+        self.paused.retain(|sid| room.has_track(sid));
         self.qualities.retain(|sid, _| room.has_track(sid));
         let mut changes: BTreeMap<bool, Vec<proto::ParticipantTracks>> = BTreeMap::new();
         for participant in room.participants() {
@@ -167,6 +174,31 @@ impl Subscriber {
             out.send(Request::Subscription(protocol::update_subscription(
                 tracks, wanted,
             )));
+        }
+    }
+
+    /// The server stopped or resumed forwarding tracks by itself.
+    pub(super) fn paused(&mut self, update: &proto::StreamStateUpdate, room: &Room) {
+        for stream in &update.stream_states {
+            if stream.state() == proto::StreamState::Active {
+                self.paused.remove(&stream.track_sid);
+            } else if room.has_track(&stream.track_sid) {
+                self.paused.insert(stream.track_sid.clone());
+            }
+        }
+    }
+
+    /// Tells the element whether anything is to come, where that changed.
+    pub(super) fn tell_silence(&mut self, room: &Room, session: &str, out: &mut Outbox) {
+        let is_still = |track: &proto::TrackInfo| {
+            track.muted || self.disabled.contains(&track.sid) || self.paused.contains(&track.sid)
+        };
+        let mut tracks = room.participants().flat_map(|participant| &participant.tracks);
+        let is_expected = tracks.all(|track| !self.is_subscribed(&track.sid) || is_still(track));
+        if self.is_silent != Some(is_expected) {
+            self.is_silent = Some(is_expected);
+            let session = session.to_owned();
+            out.report(Report::SilenceExpected { session, is_expected });
         }
     }
 

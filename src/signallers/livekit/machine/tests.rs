@@ -1060,6 +1060,51 @@ fn a_resumed_subscriber_tells_what_differs_from_the_automatic_state() {
 }
 
 #[test]
+fn the_element_knows_when_to_expect_silence() {
+    let mut run = Run::subscribed();
+    let told = |actions: &[Action]| {
+        let told = reports(actions).into_iter().filter_map(|report| match report {
+            Report::SilenceExpected { is_expected, .. } => Some(*is_expected),
+            _ => None,
+        });
+        told.collect::<Vec<_>>()
+    };
+    let with_muted = |muted| {
+        let mut publisher = participant("PA_1", &["TR_1", "TR_2"]);
+        publisher.tracks[0].muted = muted;
+        update(vec![publisher])
+    };
+    let paused = |state: proto::StreamState| {
+        let stream = proto::StreamStateInfo {
+            track_sid: "TR_2".into(),
+            state: state.into(),
+            ..Default::default()
+        };
+        Response::StreamStateUpdate(proto::StreamStateUpdate {
+            stream_states: vec![stream],
+        })
+    };
+    let disable = |disabled| Input::DisableTrack {
+        sid: "TR_2".into(),
+        disabled,
+    };
+    assert_eq!(told(&run.receive(with_muted(false))), [false]);
+    let another_is_heard = told(&run.receive(with_muted(true)));
+    assert!(another_is_heard.is_empty());
+    assert_eq!(told(&run.feed(disable(true))), [true]);
+    assert_eq!(told(&run.receive(with_muted(false))), [false]);
+    assert_eq!(told(&run.receive(with_muted(true))), [true]);
+    assert_eq!(told(&run.feed(disable(false))), [false]);
+    assert_eq!(told(&run.receive(paused(proto::StreamState::Paused))), [true]);
+    assert_eq!(told(&run.receive(paused(proto::StreamState::Active))), [false]);
+    run.receive(paused(proto::StreamState::Paused));
+    assert_eq!(
+        told(&run.receive(update(vec![participant("PA_2", &["TR_3"])]))),
+        [false]
+    );
+}
+
+#[test]
 fn a_track_can_be_disabled_and_enabled() {
     let mut run = Run::subscribed();
     for disabled in [true, false] {
