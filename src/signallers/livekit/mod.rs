@@ -2,9 +2,10 @@
 //! LiveKit: one participant of a room on a LiveKit server, publishing or subscribing.
 //!
 //! `settings.rs` and `token.rs` hold what the user chose and make tokens of it, `request.rs` the HTTP request a
-//! connection begins with; `protocol.rs` builds and reads messages, `offer.rs` reads local offers; `machine/` decides;
-//! `client.rs` talks; `imp.rs` is the GObject and `session.rs` what it does between start and stop. `participant.rs` turns
-//! participants into structures; `ice_servers.rs`, `channels.rs` and `mute.rs` are what is done to a session's webrtcbin.
+//! connection begins with; `protocol.rs` builds and reads messages, `offer.rs` reads local offers, `rewriting.rs` changes
+//! descriptions on their way; `machine/` decides; `client.rs` talks; `imp.rs` is the GObject and `session.rs` what it does
+//! between start and stop. `participant.rs` turns participants into structures; `ice_servers.rs`, `channels.rs` and
+//! `mute.rs` are what is done to a session's webrtcbin.
 //!
 //! The protocol is LiveKit's signalling protocol, version 16, as livekit-server 1.13 speaks it.
 
@@ -22,6 +23,7 @@ mod offer;
 mod participant;
 mod protocol;
 mod request;
+mod rewriting;
 mod session;
 mod settings;
 #[cfg(test)]

@@ -69,31 +69,6 @@ pub(super) fn mids(sdp: &str) -> Vec<String> {
     mids
 }
 
-/// The description without the offer to take full intra requests (RFC 5104, section 4.3.1).
-///
-/// The server looks for the media's SSRC where such a request has none, and so takes no notice; webrtcbin prefers them
-/// to picture loss indications where both are offered.
-pub(super) fn without_full_intra_requests(sdp: &str) -> String {
-    let is_fir = |line: &str| line.starts_with("a=rtcp-fb:") && line.trim_end().ends_with(" ccm fir");
-    sdp.split_inclusive('\n').filter(|line| !is_fir(line)).collect()
-}
-
-/// The description without what its `a=rid` lines say of sizes: that is how the layers are now, not a promise for all
-/// sizes the input may yet come in.
-pub(super) fn without_layer_sizes(sdp: &str) -> String {
-    let mut kept = String::with_capacity(sdp.len());
-    for line in sdp.split_inclusive('\n') {
-        match line
-            .split_once(" send max-width=")
-            .filter(|(rid, _)| rid.starts_with("a=rid:"))
-        {
-            Some((rid, _)) => kept.extend([rid, " send\r\n"]),
-            None => kept.push_str(line),
-        }
-    }
-    kept
-}
-
 /// One m-line with its attributes; `None` unless it is audio or video.
 fn section(index: u32, lines: &[&str]) -> Option<Section> {
     let (first, attributes) = lines.split_first()?;
@@ -164,7 +139,7 @@ fn source_attribute<'a>(line: &'a str, name: &str) -> Option<&'a str> {
 }
 
 /// `<stream> <track>`; a stream of `-` is none.
-fn split_msid(msid: &str) -> (Option<String>, Option<String>) {
+pub(super) fn split_msid(msid: &str) -> (Option<String>, Option<String>) {
     let mut words = msid.split_whitespace();
     let stream = words.next().filter(|stream| *stream != "-").map(str::to_owned);
     (stream, words.next().map(str::to_owned))
@@ -208,7 +183,7 @@ fn send_rids(simulcast: &str) -> Vec<String> {
 }
 
 /// Far more than any sink has pads; bounds what an odd description can make us keep.
-const MAX_SECTIONS: usize = 256;
+pub(super) const MAX_SECTIONS: usize = 256;
 
 #[cfg(test)]
 mod tests {
@@ -297,14 +272,11 @@ mod tests {
     }
 
     #[test]
-    fn sizes_of_layers_are_read_and_not_passed_on() {
+    fn sizes_of_layers_are_read() {
         let body = "m=video 9 X 96\r\na=rid:q send max-width=320;max-height=180\r\na=rid:h send\r\n\
                     a=rid:f send pt=96;max-width=x;max-height=1\r\na=simulcast:send q;h;f\r\n";
         let sizes: Vec<_> = read(body)[0].layers.iter().map(|layer| layer.size).collect();
         assert_eq!(sizes, [Some((320, 180)), None, None]);
-        let sent = without_layer_sizes(body);
-        assert!(sent.contains("a=rid:q send\r\na=rid:h send\r\na=rid:f"), "{sent}");
-        assert_eq!(without_layer_sizes(&sent), sent);
     }
 
     #[test]
@@ -318,14 +290,6 @@ mod tests {
         let body = "m=application 9 X webrtc-datachannel\r\na=mid:d\r\nm=audio 9 X 97\r\na=mid:a\r\n";
         assert_eq!(read(body)[0].index, 1);
         assert_eq!(mids(body), ["d", "a"]);
-    }
-
-    #[test]
-    fn full_intra_requests_are_not_offered_to_webrtcbin() {
-        let kept = "m=video 9 X 96\r\na=rtcp-fb:96 nack pli\r\na=x:ccm fir\r\n";
-        let sdp = format!("{kept}a=rtcp-fb:96 ccm fir\r\na=rtcp-fb:* ccm fir\r\n");
-        assert_eq!(without_full_intra_requests(&sdp), kept);
-        assert_eq!(without_full_intra_requests(kept), kept);
     }
 
     #[test]

@@ -129,9 +129,15 @@ fn layers(layers: &[Layer]) -> Vec<proto::VideoLayer> {
 }
 
 /// Which of `layers` somebody receives, by rid. The largest one also stands for qualities beyond it.
+///
+/// Servers that do not tell codecs apart use the field that was there before.
 pub(super) fn wanted_layers(layers: &[String], update: &proto::SubscribedQualityUpdate) -> Vec<String> {
-    let qualities = update.subscribed_codecs.iter().flat_map(|codec| &codec.qualities);
-    let best = qualities
+    let of_codecs = update.subscribed_codecs.iter().flat_map(|codec| &codec.qualities);
+    #[allow(deprecated, reason = "older servers know nothing else")]
+    let of_all = update.subscribed_qualities.iter();
+    let of_all = of_all.filter(|_| update.subscribed_codecs.is_empty());
+    let best = of_codecs
+        .chain(of_all)
         .filter(|it| it.enabled && it.quality() != proto::VideoQuality::Off)
         .filter_map(|it| QUALITIES.iter().position(|quality| *quality == it.quality()))
         .max();
@@ -157,6 +163,18 @@ pub(super) fn default_source(kind: Kind) -> proto::TrackSource {
 /// The source that `name` stands for, in the protocol's spelling or in lower case.
 pub(super) fn source_from_name(name: &str) -> Option<proto::TrackSource> {
     proto::TrackSource::from_str_name(&name.to_ascii_uppercase().replace('-', "_"))
+}
+
+/// The codecs that a track comes in, by their encoding names in capitals: the first one, then those for receivers that
+/// cannot take it.
+pub(super) fn codecs(track: &proto::TrackInfo) -> Vec<String> {
+    let others = track.codecs.iter().map(|codec| &codec.mime_type);
+    let mut names = Vec::new();
+    for mime_type in std::iter::once(&track.mime_type).chain(others).take(MAX_CODECS) {
+        let name = mime_type.split('/').nth(1).map(str::to_ascii_uppercase);
+        names.extend(name.filter(|name| !names.contains(name)));
+    }
+    names
 }
 
 /// Subscribes to or unsubscribes from `tracks`, one entry per participant.
@@ -246,6 +264,9 @@ pub(super) fn describe(reason: proto::DisconnectReason) -> &'static str {
         Reason::AgentError => "the agent failed",
     }
 }
+
+/// More than any publisher sends a track in.
+const MAX_CODECS: usize = 16;
 
 /// Candidates take some hundred bytes; a longer one is nonsense.
 const MAX_CANDIDATE_BYTES: usize = 4096;
@@ -363,6 +384,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(deprecated, reason = "older servers know nothing else")]
     fn layers_up_to_the_best_that_is_received_are_wanted() {
         use proto::VideoQuality as Quality;
         let rids = ["q", "h", "f"].map(str::to_owned);
@@ -386,6 +408,26 @@ mod tests {
         assert_eq!(wanted_layers(&rids[..2], &update(&[Quality::High])), rids[..2]);
         assert!(wanted_layers(&rids, &update(&[])).is_empty());
         assert!(wanted_layers(&rids, &update(&[Quality::Off])).is_empty());
+        let old = proto::SubscribedQualityUpdate {
+            subscribed_qualities: update(&[Quality::Medium]).subscribed_codecs[0].qualities.clone(),
+            ..Default::default()
+        };
+        assert_eq!(wanted_layers(&rids, &old), rids[..2]);
+    }
+
+    #[test]
+    fn a_track_names_its_codecs_once_and_in_order() {
+        let codec = |mime_type: &str| proto::SimulcastCodecInfo {
+            mime_type: mime_type.into(),
+            ..Default::default()
+        };
+        let track = proto::TrackInfo {
+            mime_type: "video/VP9".into(),
+            codecs: ["video/vp9", "video/VP8", "", "odd"].map(codec).to_vec(),
+            ..Default::default()
+        };
+        assert_eq!(codecs(&track), ["VP9", "VP8"]);
+        assert_eq!(codecs(&proto::TrackInfo::default()), [] as [&str; 0]);
     }
 
     #[test]

@@ -101,7 +101,7 @@ impl Machine {
     fn offered(&mut self, offer: proto::SessionDescription) {
         let session = self.session.id();
         match &mut self.session.half {
-            Half::Subscriber(subscriber) => subscriber.offered(offer, &session, &mut self.out),
+            Half::Subscriber(subscriber) => subscriber.offered(offer, &session, &self.room, &mut self.out),
             Half::Publisher(_) => self
                 .out
                 .report(Report::Oddity("an offer came to a publisher".into())),

@@ -11,6 +11,7 @@ use livekit_protocol as proto;
 
 use super::super::offer::{self, Section};
 use super::super::protocol::{self, Candidate};
+use super::super::rewriting::without_layer_sizes;
 use super::{ConnectionState, DescriptionKind, Failure, Outbox, Report, Request};
 
 /// Sources of tracks by the name of their stream.
@@ -90,7 +91,7 @@ impl Publisher {
     /// The element made an offer.
     pub(super) fn local_offer(&mut self, now: Instant, sdp: String, out: &mut Outbox) {
         let sections = offer::sections(&sdp);
-        let sdp = offer::without_layer_sizes(&sdp);
+        let sdp = without_layer_sizes(&sdp);
         self.mids = offer::mids(&sdp);
         let number = self.offer.as_ref().map_or(0, |(_, number)| *number) + 1;
         self.offer = Some((sdp, number));

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use livekit_protocol as proto;
 use proto::participant_info::State;
 
+use super::super::protocol;
 use super::super::settings::Filter;
 use super::{Outbox, Report};
 
@@ -46,6 +47,13 @@ impl Room {
         self.others
             .values()
             .any(|other| other.tracks.iter().any(|track| track.sid == sid))
+    }
+
+    /// The codecs that a track comes in, the first choice of its publisher first; none while that is unknown.
+    pub(super) fn codecs_of(&self, sid: &str) -> Vec<String> {
+        let mut tracks = self.others.values().flat_map(|other| &other.tracks);
+        let track = tracks.find(|track| track.sid == sid);
+        track.map(protocol::codecs).unwrap_or_default()
     }
 
     /// Takes in what the server says of participants; `is_new` is false for those who were there before us.

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use livekit_protocol as proto;
 
-use super::super::offer::without_full_intra_requests;
 use super::super::protocol::{self, Candidate};
+use super::super::rewriting::{with_codecs_of_tracks, without_full_intra_requests};
 use super::super::settings::Filter;
 use super::publisher::description;
 use super::room::Room;
@@ -67,14 +67,21 @@ impl Subscriber {
     }
 
     /// The server offers the tracks subscribed to.
-    pub(super) fn offered(&mut self, mut offer: proto::SessionDescription, session: &str, out: &mut Outbox) {
+    pub(super) fn offered(
+        &mut self,
+        mut offer: proto::SessionDescription,
+        session: &str,
+        room: &Room,
+        out: &mut Outbox,
+    ) {
         if self.unanswered.len() == MAX_UNANSWERED {
             out.report(Report::Oddity(format!(
                 "{MAX_UNANSWERED} offers wait for an answer, another one is dropped"
             )));
             return;
         }
-        offer.sdp = without_full_intra_requests(&offer.sdp);
+        let sdp = without_full_intra_requests(&offer.sdp);
+        offer.sdp = with_codecs_of_tracks(&sdp, |track| room.codecs_of(track));
         if !offer.mid_to_track_id.is_empty() {
             let tracks = offer.mid_to_track_id.iter().take(MAX_TRACKS);
             out.report(Report::Tracks(

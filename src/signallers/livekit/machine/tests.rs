@@ -885,6 +885,25 @@ fn a_subscriber_answers_offers_with_their_numbers() {
 }
 
 #[test]
+fn a_subscriber_is_offered_what_the_publisher_sends() {
+    let (mut run, _) = Run::joined(false, Filter::default());
+    let mut publisher = participant("PA_1", &["TR_1"]);
+    publisher.tracks[0].mime_type = "video/H264".into();
+    run.receive(update(vec![publisher]));
+    let sdp = "v=0\r\nm=video 9 X 96 125\r\na=rtpmap:96 VP8/90000\r\na=rtpmap:125 H264/90000\r\na=msid:PA_1|TR_1 TR_1\r\n";
+    let offer = publisher::description("offer", sdp, 1);
+    let actions = run.receive(Response::Offer(offer));
+    let expected = sdp
+        .replace("96 125", "125")
+        .replace("a=rtpmap:96 VP8/90000\r\n", "");
+    let heard = reports(&actions).into_iter().find_map(|report| match report {
+        Report::Description { sdp, .. } => Some(sdp.as_str()),
+        _ => None,
+    });
+    assert_eq!(heard, Some(expected.as_str()));
+}
+
+#[test]
 fn the_server_says_which_track_each_line_carries() {
     let (mut run, _) = Run::joined(false, Filter::default());
     let mut offer = publisher::description("offer", "v=0\r\n", 1);
