@@ -6,7 +6,7 @@ use testkit::livekit::LiveKit;
 
 use crate::common::{self, wait_until};
 use crate::participant::Participant;
-use crate::room::{Running, Viewer, by_key, participants, publisher, token, track_names};
+use crate::room::{Running, Viewer, by_key, participants, publisher, token, track, track_names};
 
 #[test]
 fn livekits_client_sees_and_hears_what_is_published_by_key_and_secret() {
@@ -61,6 +61,25 @@ fn tracks_bear_the_names_and_sources_the_user_chose() {
         described.contains("SCREEN_SHARE") && described.contains("CAMERA"),
         "{described}"
     );
+}
+
+#[test]
+fn the_room_knows_the_size_of_a_picture_and_each_change_of_it() {
+    let Some(server) = LiveKit::start("") else { return };
+    let publisher = Running::launch(&format!(
+        "livekitwebrtcsink name=sink {} videotestsrc is-live=true \
+         ! capsfilter name=size caps=video/x-raw,width=322,height=241,framerate=10/1 ! sink.",
+        by_key(&server.url(), "publisher")
+    ));
+    let size = || {
+        let track = track(&server, "publisher");
+        (track["width"].as_u64(), track["height"].as_u64())
+    };
+    wait_until("its size", || size() == (Some(322), Some(240)));
+    let caps = "video/x-raw,width=160,height=120,framerate=10/1";
+    publisher.element("size").set_property_from_str("caps", caps);
+    wait_until("another size", || size() == (Some(160), Some(120)));
+    publisher.assert_no_error();
 }
 
 #[test]

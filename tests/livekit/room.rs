@@ -31,8 +31,8 @@ pub fn signed(identity: &str, grants: VideoGrants) -> String {
     token.to_jwt().unwrap()
 }
 
-/// What the server's API says of the participants, as JSON.
-pub fn participants(server: &LiveKit) -> serde_json::Value {
+/// Calls `method` of the server's API for the room; gives its answer.
+pub fn administer(server: &LiveKit, method: &str, body: &str) -> serde_json::Value {
     let admin = signed(
         "admin",
         VideoGrants {
@@ -41,8 +41,22 @@ pub fn participants(server: &LiveKit) -> serde_json::Value {
             ..VideoGrants::default()
         },
     );
-    let (_, body) = server.call("ListParticipants", &admin, &format!(r#"{{"room":"{ROOM}"}}"#));
-    serde_json::from_str::<serde_json::Value>(&body).unwrap_or_default()["participants"].clone()
+    let (_, body) = server.call(method, &admin, body);
+    serde_json::from_str(&body).unwrap_or_default()
+}
+
+/// What the server's API says of the participants, as JSON.
+pub fn participants(server: &LiveKit) -> serde_json::Value {
+    administer(server, "ListParticipants", &format!(r#"{{"room":"{ROOM}"}}"#))["participants"].clone()
+}
+
+/// What the server's API says of the first track of the participant `identity`, as JSON.
+pub fn track(server: &LiveKit, identity: &str) -> serde_json::Value {
+    let participants = participants(server);
+    let mut participants = participants.as_array().into_iter().flatten();
+    let of = participants.find(|participant| participant["identity"] == identity);
+    of.map(|participant| participant["tracks"][0].clone())
+        .unwrap_or_default()
 }
 
 /// The names of the tracks of the participant `identity`, as the server's API has them.
@@ -103,17 +117,20 @@ impl Running {
 
     /// The first error on the bus; panics when there is none in time.
     pub fn error(&self) -> String {
+        self.message(gst::MessageType::Error)
+    }
+
+    /// The text of the first error or warning on the bus; panics when there is none in time.
+    pub fn message(&self, kind: gst::MessageType) -> String {
         let deadline = gst::ClockTime::from_seconds(common::DEADLINE.as_secs());
-        let message = self
-            .pipeline
-            .bus()
-            .unwrap()
-            .timed_pop_filtered(deadline, &[gst::MessageType::Error]);
-        let message = message.expect("an error");
-        let gst::MessageView::Error(error) = message.view() else {
-            unreachable!("filtered")
+        let bus = self.pipeline.bus().unwrap();
+        let message = bus.timed_pop_filtered(deadline, &[kind]).expect("a message");
+        let (error, debug) = match message.view() {
+            gst::MessageView::Error(message) => (message.error(), message.debug()),
+            gst::MessageView::Warning(message) => (message.error(), message.debug()),
+            other => panic!("{other:?}"),
         };
-        format!("{} ({})", error.error(), error.debug().unwrap_or_default())
+        format!("{error} ({})", debug.unwrap_or_default())
     }
 
     /// Panics when an error came so far.

@@ -141,6 +141,7 @@ impl ObjectImpl for Signaller {
     fn constructed(&self) {
         self.parent_constructed();
         self.watch_webrtcbins();
+        self.watch_sizes();
     }
 }
 

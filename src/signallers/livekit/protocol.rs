@@ -81,14 +81,19 @@ pub(super) fn candidate(trickle: &proto::TrickleRequest) -> Option<Candidate> {
     (candidate.candidate.len() <= MAX_CANDIDATE_BYTES).then_some(candidate)
 }
 
-/// Announces the track of `section`, named `name`, from `source`.
-pub(super) fn add_track(section: &Section, name: &str, source: proto::TrackSource, muted: bool) -> Request {
+/// Announces the track of `section`, named `name`, from `source`, with pictures of this `size` where that is known.
+pub(super) fn add_track(
+    section: &Section,
+    name: &str,
+    source: proto::TrackSource,
+    size: Option<(u32, u32)>,
+    muted: bool,
+) -> Request {
     let (kind, layers) = match section.kind {
         Kind::Audio => (proto::TrackType::Audio, Vec::new()),
         Kind::Video => (proto::TrackType::Video, layers(&section.layers)),
     };
-    let largest = section.layers.iter().rev().find_map(|layer| layer.size);
-    let (width, height) = largest.unwrap_or_default();
+    let (width, height) = size.unwrap_or_default();
     Request::AddTrack(proto::AddTrackRequest {
         cid: section.cid.clone(),
         name: name.to_owned(),
@@ -221,6 +226,16 @@ pub(super) fn mute(track_sid: &str, muted: bool) -> Request {
     })
 }
 
+/// Tells that the pictures of a track of ours are of another size. What the protocol has of the kind for layers
+/// (`UpdateVideoLayers`) is deprecated, and livekit-server 1.13 takes no notice of it.
+pub(super) fn update_size(track_sid: &str, (width, height): (u32, u32)) -> Request {
+    Request::UpdateVideoTrack(proto::UpdateLocalVideoTrack {
+        track_sid: track_sid.to_owned(),
+        width,
+        height,
+    })
+}
+
 /// Says that this participant leaves on purpose.
 pub(super) fn leave() -> Request {
     Request::Leave(proto::LeaveRequest {
@@ -296,7 +311,13 @@ mod tests {
     }
 
     fn added(section: &Section) -> proto::AddTrackRequest {
-        match add_track(section, "name", default_source(section.kind), false) {
+        match add_track(
+            section,
+            "name",
+            default_source(section.kind),
+            Some((480, 270)),
+            false,
+        ) {
             Request::AddTrack(request) => request,
             other => panic!("{other:?}"),
         }

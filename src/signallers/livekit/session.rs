@@ -133,6 +133,16 @@ impl Signaller {
         });
     }
 
+    /// The room is told how large pictures are.
+    pub(super) fn watch_sizes(&self) {
+        let this = self.obj();
+        signals::connect_picture_size(this.upcast_ref(), |this, session, mid, size| {
+            if let Some(this) = this.downcast_ref::<LiveKitSignaller>() {
+                this.imp().handle(Input::PictureSize { session, mid, size });
+            }
+        });
+    }
+
     /// A webrtcbin that has not negotiated yet: relays and data channels.
     fn prepare(&self, webrtcbin: &gst::Element) {
         let (servers, relay_only, former) = {

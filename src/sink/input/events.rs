@@ -83,7 +83,10 @@ fn take_caps(sink: &BaseWebRTCSink, pad: &WebRTCSinkPad, caps: &gst::Caps) -> bo
     let allowed = sink.imp().settings().video_caps.clone();
     match stream.take_caps(caps, &allowed) {
         Change::Same => {}
-        Change::Accepted => gst::info!(CAT, obj = sink, "stream {}: input becomes {caps}", stream.id()),
+        Change::Accepted => {
+            gst::info!(CAT, obj = sink, "stream {}: input becomes {caps}", stream.id());
+            super::reshaped(sink, &stream);
+        }
         Change::First => {
             gst::info!(CAT, obj = sink, "stream {}: input is {caps}", stream.id());
             negotiate::look_ahead(sink, &stream);

@@ -96,6 +96,14 @@ fn changed(sink: &BaseWebRTCSink) {
     }
 }
 
+/// A stream goes on with other caps, which whoever is sent it follows without negotiating anew.
+fn reshaped(sink: &BaseWebRTCSink, stream: &InputStream) {
+    let sessions = sink.imp().state().sessions();
+    for session in sessions {
+        session.post(super::session::Input::StreamReshaped(stream.id().clone()));
+    }
+}
+
 fn forget(sink: &BaseWebRTCSink, stream: &InputStream) {
     sink.imp().state().remove_stream(stream.id());
     stream.dismantle(sink);

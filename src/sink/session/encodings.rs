@@ -121,6 +121,11 @@ impl Encodings {
         self.change(|state| state.wanted = Some(rids));
     }
 
+    /// The input comes in another size, and with it what each layer is worth.
+    pub(super) fn reshaped(&self) {
+        self.change(|_| ());
+    }
+
     /// Changes the state and carries out what follows, unless another thread does.
     fn change(&self, change: impl FnOnce(&mut State)) {
         {

@@ -333,12 +333,7 @@ impl Session {
             let Some(channel) = view.control.clone() else {
                 return;
             };
-            let Some(mid) = view
-                .mids
-                .iter()
-                .find(|(_, known)| *known == stream)
-                .map(|(mid, _)| mid.clone())
-            else {
+            let Some(mid) = view.mid_of(stream) else {
                 return;
             };
             if view.informed.insert(stream.clone(), info.clone()).as_ref() == Some(info) {
@@ -364,6 +359,15 @@ impl Session {
             self.pipeline.set_start_time(gst::ClockTime::NONE);
             self.pipeline.set_base_time(base_time);
         }
+    }
+}
+
+impl View {
+    /// The `mid` of a stream's section, once it has one.
+    pub(super) fn mid_of(&self, stream: &StreamId) -> Option<String> {
+        let mut mids = self.mids.iter();
+        mids.find(|(_, known)| *known == stream)
+            .map(|(mid, _)| mid.clone())
     }
 }
 

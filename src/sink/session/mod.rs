@@ -35,6 +35,8 @@ pub(super) use outlet::Outlet;
 
 use gst_webrtc::WebRTCSessionDescription;
 
+use crate::sink::encode::StreamId;
+
 /// What happens to a session and has to wait for its turn.
 #[derive(Debug)]
 pub(super) enum Input {
@@ -56,6 +58,8 @@ pub(super) enum Input {
     },
     /// The element's streams are others than before.
     StreamsChanged,
+    /// A stream goes on with other caps.
+    StreamReshaped(StreamId),
     /// The connection broke down and is to be brought back.
     Recover,
 }

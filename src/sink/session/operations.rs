@@ -21,7 +21,9 @@ use crate::end_reason::{EndReason, SessionEndReason};
 use crate::gst_ext::promise;
 use crate::sdp::candidate::Inbox;
 use crate::signaller::{SignallableExt, signals as signaller_signals};
+use crate::sink::encode::StreamId;
 use crate::sink::imp::CAT;
+use crate::sink::input;
 use crate::sink::negotiate::machine::{Step, Turns};
 use crate::sink::{channels, signals};
 
@@ -91,6 +93,10 @@ impl Operations {
                 Ok(())
             }
             Input::StreamsChanged => self.streams_changed().await,
+            Input::StreamReshaped(stream) => {
+                self.stream_reshaped(&stream);
+                Ok(())
+            }
             Input::Recover => self.recover(),
         }
     }
@@ -125,6 +131,9 @@ impl Operations {
             .map_err(internal)?;
         self.note_mids(&description);
         self.local = Some(description.clone());
+        for slot in self.slots.iter() {
+            slot.stream.iter().for_each(|stream| self.tell_size(stream));
+        }
         self.send(&description);
         Ok(())
     }
@@ -187,6 +196,28 @@ impl Operations {
     fn add_candidate(&self, media_index: u32, candidate: &str) {
         self.webrtcbin
             .emit_by_name::<()>("add-ice-candidate", &[&media_index, &candidate]);
+    }
+
+    /// A stream goes on with other caps.
+    fn stream_reshaped(&self, stream: &StreamId) {
+        let outlet = self.session.view().outlets.get(stream).cloned();
+        if let Some(outlet) = outlet {
+            outlet.reshaped();
+        }
+        self.tell_size(stream);
+    }
+
+    /// Tells the signaller of what size the pictures of a stream are, if it has a section.
+    fn tell_size(&self, stream: &StreamId) {
+        let mid = self.session.view().mid_of(stream);
+        let input = self
+            .session
+            .sink()
+            .and_then(|sink| input::stream_named(&sink, stream));
+        if let Some((mid, size)) = mid.zip(input.and_then(|input| input.size())) {
+            let signaller = &self.session.settings().signaller;
+            signaller_signals::emit_picture_size(signaller, self.session.id(), &mid, size);
+        }
     }
 
     /// Which stream goes by which `mid`, for messages of the data channels.

@@ -100,6 +100,11 @@ impl Outlet {
         self.encodings.set_wanted(rids);
     }
 
+    /// The stream comes in another size.
+    pub(super) fn reshaped(&self) {
+        self.encodings.reshaped();
+    }
+
     /// Where a request for a key frame of the layer with this SSRC goes in.
     pub(super) fn layer_end(&self, ssrc: u32) -> Option<gst::Pad> {
         let mut ends = self.layer_ends.iter();

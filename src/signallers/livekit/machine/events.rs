@@ -36,6 +36,12 @@ pub(in crate::signallers::livekit) enum Input {
     },
     /// The element found a candidate for this session.
     Candidate { session: String, candidate: Candidate },
+    /// Pictures of this session's m-line with this mid are of that width and height.
+    PictureSize {
+        session: String,
+        mid: String,
+        size: (u32, u32),
+    },
     /// The element ended this session; without a reason it means to stop.
     Ended {
         session: String,

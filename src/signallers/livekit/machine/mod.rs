@@ -185,11 +185,19 @@ impl Machine {
             Input::Candidate { session, candidate } if session == self.session.id() => {
                 self.local_candidate(candidate);
             }
+            Input::PictureSize { session, mid, size } if session == self.session.id() => {
+                if let Half::Publisher(publisher) = &mut self.session.half {
+                    publisher.resized(mid, size, &mut self.out);
+                }
+            }
             Input::Ended { session, reason } if session == self.session.id() => {
                 return self.ended(now, reason);
             }
             // The element speaks of a session that a new join replaced.
-            Input::Description { .. } | Input::Candidate { .. } | Input::Ended { .. } => {}
+            Input::Description { .. }
+            | Input::Candidate { .. }
+            | Input::PictureSize { .. }
+            | Input::Ended { .. } => {}
             Input::Filter(filter) => self.set_filter(filter),
             Input::RoomTimeout(timeout) => self.config.room_timeout = timeout,
             Input::DisableTrack { sid, disabled } => {

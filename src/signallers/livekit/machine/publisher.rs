@@ -31,6 +31,8 @@ pub(super) struct Publisher {
     answer: Option<proto::SessionDescription>,
     /// The newest offer's `a=mid` by m-line.
     mids: Vec<String>,
+    /// Width and height of pictures, by `a=mid`.
+    sizes: BTreeMap<String, (u32, u32)>,
     /// Announced tracks by their client id.
     tracks: BTreeMap<String, Track>,
     /// Candidates of an offer that is not sent yet.
@@ -61,6 +63,8 @@ struct Track {
     mid: String,
     /// The layers it is sent in, by rid, smallest first; empty for one size.
     layers: Vec<String>,
+    /// The size of its pictures that the server was told.
+    size: Option<(u32, u32)>,
     published: Option<proto::TrackInfo>,
 }
 
@@ -74,6 +78,7 @@ impl Publisher {
             offer: None,
             answer: None,
             mids: Vec::new(),
+            sizes: BTreeMap::new(),
             tracks: BTreeMap::new(),
             held: Vec::new(),
             muted: BTreeSet::new(),
@@ -93,6 +98,7 @@ impl Publisher {
         let sections = offer::sections(&sdp);
         let sdp = without_layer_sizes(&sdp);
         self.mids = offer::mids(&sdp);
+        self.sizes.retain(|mid, _| self.mids.contains(mid));
         let number = self.offer.as_ref().map_or(0, |(_, number)| *number) + 1;
         self.offer = Some((sdp, number));
         // What is not sent any more is unpublished by the description alone.
@@ -131,13 +137,15 @@ impl Publisher {
             .map(|(_, source)| *source);
         let source = chosen.unwrap_or_else(|| protocol::default_source(section.kind));
         let muted = self.muted.contains(&name);
-        out.send(protocol::add_track(section, &name, source, muted));
+        let size = self.sizes.get(&section.mid).copied();
+        out.send(protocol::add_track(section, &name, source, size, muted));
         self.tracks.insert(
             section.cid.clone(),
             Track {
                 name,
                 mid: section.mid.clone(),
                 layers: section.layers.iter().map(|layer| layer.rid.clone()).collect(),
+                size,
                 published: None,
             },
         );
@@ -163,6 +171,7 @@ impl Publisher {
             out.report(Report::TrackMuted { mid, muted });
         }
         track.published = Some(info);
+        track.tell_size(&self.sizes, out);
         if let Stage::Announcing { waiting, .. } = &mut self.stage {
             waiting.remove(&response.cid);
             self.offer_when_known(out);
@@ -243,6 +252,14 @@ impl Publisher {
             sdp: answer.sdp,
         });
         out.report(Report::State(ConnectionState::Published));
+    }
+
+    /// The pictures of the m-line `mid` are of that width and height from now on.
+    pub(super) fn resized(&mut self, mid: String, size: (u32, u32), out: &mut Outbox) {
+        self.sizes.insert(mid, size);
+        for track in self.tracks.values_mut() {
+            track.tell_size(&self.sizes, out);
+        }
     }
 
     /// The server muted or unmuted a track of ours.
@@ -366,6 +383,19 @@ impl Publisher {
             name: track.name.clone(),
             seconds: self.timeout.as_secs(),
         })
+    }
+}
+
+impl Track {
+    /// Has the server know the size of the track's pictures, if it is another one than before.
+    fn tell_size(&mut self, sizes: &BTreeMap<String, (u32, u32)>, out: &mut Outbox) {
+        let Some((info, size)) = self.published.as_ref().zip(sizes.get(&self.mid)) else {
+            return;
+        };
+        if self.size != Some(*size) {
+            self.size = Some(*size);
+            out.send(protocol::update_size(&info.sid, *size));
+        }
     }
 }
 

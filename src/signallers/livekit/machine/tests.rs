@@ -450,6 +450,7 @@ fn layers_that_nobody_receives_are_told_and_their_sizes_stay_between_us() {
         kind: DescriptionKind::Offer,
         sdp: sdp.into(),
     };
+    run.feed(sized("unique", "video0", (640, 360)));
     let announced = run.feed(layered);
     let Some(Request::AddTrack(track)) = requests(&announced).first().copied() else {
         panic!("{announced:?}")
@@ -483,6 +484,45 @@ fn layers_that_nobody_receives_are_told_and_their_sizes_stay_between_us() {
     assert_eq!(reports(&run.receive(update("TR_v", true))), [&wanted(&["q"])]);
     assert_eq!(reports(&run.receive(update("TR_v", false))), [&wanted(&[])]);
     assert_eq!(reports(&run.receive(update("TR_x", true))), [] as [&Report; 0]);
+}
+
+fn sized(session: &str, mid: &str, size: (u32, u32)) -> Input {
+    Input::PictureSize {
+        session: session.into(),
+        mid: mid.into(),
+        size,
+    }
+}
+
+/// Width and height that a track is announced with, or has from now on.
+fn sizes(actions: &[Action]) -> Vec<(u32, u32)> {
+    let size = |request: &Request| match request {
+        Request::AddTrack(request) => Some((request.width, request.height)),
+        Request::UpdateVideoTrack(request) => Some((request.width, request.height)),
+        _ => None,
+    };
+    requests(actions).into_iter().filter_map(size).collect()
+}
+
+#[test]
+fn the_server_knows_the_size_of_pictures_and_each_change_of_it() {
+    let (mut run, _) = Run::joined(true, Filter::default());
+    run.feed(sized("unique", "video0", (640, 360)));
+    assert_eq!(sizes(&run.feed(offer("unique"))), [(640, 360), (0, 0)]);
+    let too_early = run.feed(sized("unique", "video0", (320, 180)));
+    assert_eq!(sizes(&too_early), [], "the track has no id yet");
+    let published = run.receive(acknowledged("t0", "TR_v"));
+    assert_eq!(sizes(&published), [(320, 180)]);
+    assert_eq!(sizes(&run.feed(sized("unique", "video0", (320, 180)))), []);
+    assert_eq!(sizes(&run.feed(sized("unique", "video7", (1, 1)))), []);
+    assert_eq!(sizes(&run.feed(sized("another", "video0", (1, 1)))), []);
+    let changed = run.feed(sized("unique", "video0", (1280, 720)));
+    let expected = Request::UpdateVideoTrack(proto::UpdateLocalVideoTrack {
+        track_sid: "TR_v".into(),
+        width: 1280,
+        height: 720,
+    });
+    assert_eq!(requests(&changed), [&expected]);
 }
 
 #[test]
