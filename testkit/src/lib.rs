@@ -12,4 +12,6 @@ pub mod ntp;
 pub mod plot;
 pub mod proxy;
 pub mod relay;
+#[cfg(feature = "tokens")]
+pub mod tokens;
 pub mod wait;

@@ -19,6 +19,9 @@ pub const KEY: &str = "devkey";
 /// Its secret; the server wants at least 32 characters.
 pub const SECRET: &str = "a secret for tests, of no other use";
 
+/// Configuration of a server that forwards the layer it was asked for, even while a busy machine makes a link look bad.
+pub const UNHURRIED: &str = "  congestion_control:\n    enabled: false";
+
 /// A running server; ends with the value.
 #[derive(Debug)]
 pub struct LiveKit {

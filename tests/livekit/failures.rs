@@ -3,9 +3,10 @@
 
 use livekit_api::access_token::VideoGrants;
 use testkit::livekit::{LiveKit, SECRET};
+use testkit::tokens;
 
 use crate::common::wait_until;
-use crate::room::{ROOM, Running, by_key, publisher, signed, track_names};
+use crate::room::{ROOM, Running, Viewer, administer, by_key, publisher, signed, track_names};
 
 fn sink(properties: &str) -> Running {
     Running::launch(&format!(
@@ -17,10 +18,15 @@ fn sink(properties: &str) -> Running {
 fn a_wrong_token_a_wrong_address_and_none_at_all_are_told_apart() {
     let Some(server) = LiveKit::start("") else { return };
     let url = server.url();
+    let expired = tokens::expired(ROOM);
     let cases = [
         (
             format!("signaller::ws-url={url} signaller::auth-token=nonsense"),
             "401 Unauthorized",
+        ),
+        (
+            format!("signaller::ws-url={url} signaller::auth-token={expired}"),
+            "401 Unauthorized: invalid token: …, error: token has invalid claims: token is expired",
         ),
         (
             by_key(&url, "p").replace(SECRET, "wrong"),
@@ -32,11 +38,13 @@ fn a_wrong_token_a_wrong_address_and_none_at_all_are_told_apart() {
     ];
     for (properties, expected) in cases {
         eprintln!("{properties}");
-        let error = sink(&properties).error();
-        assert!(
-            error.contains("Signalling error: ") && error.contains(expected),
-            "{properties}: {error}"
-        );
+        let viewer = Viewer::launch(&properties);
+        for error in [sink(&properties).error(), viewer.running.error()] {
+            assert!(
+                error.contains("Signalling error: ") && error.contains(expected),
+                "{properties}: {error}"
+            );
+        }
     }
 }
 
@@ -65,6 +73,34 @@ fn a_token_without_the_right_to_publish_is_told_at_once() {
     ))
     .error();
     assert!(error.contains("refused to publish track"), "{error}");
+}
+
+#[test]
+fn a_right_that_is_taken_away_is_told_as_a_warning() {
+    let Some(server) = LiveKit::start("") else { return };
+    let publisher = publisher(&server.url(), "publisher");
+    wait_until("the tracks", || track_names(&server, "publisher").len() == 2);
+    let body = format!(
+        r#"{{"room":"{ROOM}","identity":"publisher","permission":{{"canPublish":false,"canSubscribe":true}}}}"#
+    );
+    administer(&server, "UpdateParticipant", &body);
+    let warning = publisher.message(gst::MessageType::Warning);
+    assert!(warning.contains("the server unpublished track"), "{warning}");
+    publisher.assert_no_error();
+}
+
+#[test]
+fn whoever_is_removed_is_told() {
+    let Some(server) = LiveKit::start("") else { return };
+    let publisher = publisher(&server.url(), "publisher");
+    wait_until("the tracks", || track_names(&server, "publisher").len() == 2);
+    let body = format!(r#"{{"room":"{ROOM}","identity":"publisher"}}"#);
+    administer(&server, "RemoveParticipant", &body);
+    let error = publisher.error();
+    assert!(
+        error.contains("this participant was removed from the room"),
+        "{error}"
+    );
 }
 
 #[test]

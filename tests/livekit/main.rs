@@ -9,6 +9,7 @@ mod common;
 mod cluster;
 mod docs;
 mod failures;
+mod hardship;
 mod participant;
 mod publishing;
 mod relays;

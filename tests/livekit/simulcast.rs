@@ -2,10 +2,10 @@
 //! `livekitwebrtcsink simulcast-layers=…`: what the server sees of the layers, and which one a subscriber gets.
 
 use gst::prelude::*;
-use testkit::livekit::LiveKit;
+use testkit::livekit::{LiveKit, UNHURRIED};
 
 use crate::common::wait_until;
-use crate::room::{Running, Viewer, by_key, participants};
+use crate::room::{Running, Viewer, by_key, track};
 
 /// Without congestion control a machine that is busy with other tests makes no layer drop out.
 const STEADY: &str = "congestion-control=disabled max-bitrate=2000000 session-timeout=40";
@@ -27,14 +27,10 @@ struct Layer {
 }
 
 fn layers(server: &LiveKit) -> Vec<Layer> {
-    let participants = participants(server);
-    let publisher = participants.as_array().into_iter().flatten();
-    let mut publisher = publisher.filter(|it| it["identity"] == "publisher");
-    let tracks = publisher
-        .next()
-        .map(|it| it["tracks"].clone())
+    let layers = track(server, "publisher")["layers"]
+        .as_array()
+        .cloned()
         .unwrap_or_default();
-    let layers = tracks[0]["layers"].as_array().cloned().unwrap_or_default();
     let number = |value: &serde_json::Value| value.as_u64().unwrap_or_default();
     layers
         .iter()
@@ -91,27 +87,61 @@ fn choose(viewer: &Viewer, quality: &str) {
     pad.emit_by_name_with_values("set-track-quality", &[quality]);
 }
 
-#[test]
-fn a_subscriber_is_given_the_layer_it_asks_for() {
-    let Some(server) = LiveKit::start("") else { return };
-    let publisher = publisher(&server, STEADY);
+/// Encoders make key frames when they are asked for one: each change shows that the request reached the right one.
+fn assert_every_layer_is_given(codec: &str) {
+    let Some(server) = LiveKit::start(UNHURRIED) else {
+        return;
+    };
+    let publisher = publisher(&server, &format!("{STEADY} video-caps={codec}"));
     wait_for_layers(&server);
     let viewer = Viewer::launch(&by_key(&server.url(), "viewer"));
     wait_until("the largest layer", || viewer.width() == 960);
-    // Encoders make key frames when they are asked for one: each change shows that the request reached the right one.
     for (quality, width) in [("low", 240), ("medium", 480), ("high", 960)] {
         choose(&viewer, quality);
         wait_until("another layer", || viewer.width() == width);
         let frames = viewer.frames();
         wait_until("its frames", || viewer.frames() >= frames + 10);
     }
+    let encodings = streams(&publisher);
+    assert!(
+        encodings.iter().all(|it| it
+            .get::<String>("codec")
+            .is_ok_and(|it| codec.ends_with(&it.to_lowercase()))),
+        "{encodings:?}"
+    );
     publisher.assert_no_error();
     viewer.running.assert_no_error();
 }
 
 #[test]
+fn a_subscriber_is_given_the_layer_of_vp8_it_asks_for() {
+    assert_every_layer_is_given("video/x-vp8");
+}
+
+#[test]
+fn a_subscriber_is_given_the_layer_of_h264_it_asks_for() {
+    assert_every_layer_is_given("video/x-h264");
+}
+
+#[test]
+fn larger_layers_join_in_as_the_estimate_grows() {
+    let Some(server) = LiveKit::start(UNHURRIED) else {
+        return;
+    };
+    let publisher = publisher(
+        &server,
+        "session-timeout=40 min-bitrate=50000 start-bitrate=200000",
+    );
+    let viewer = Viewer::launch(&by_key(&server.url(), "viewer"));
+    wait_until("the smallest layer", || viewer.width() == 240);
+    wait_until("the largest layer", || viewer.width() == 960);
+    assert!(are_active(&publisher, true));
+    publisher.assert_no_error();
+}
+
+#[test]
 fn layers_that_nobody_receives_are_not_encoded() {
-    let Some(server) = LiveKit::start("video:\n  dynacast_pause_delay: 1s") else {
+    let Some(server) = LiveKit::start(&format!("{UNHURRIED}\nvideo:\n  dynacast_pause_delay: 1s")) else {
         return;
     };
     let publisher = publisher(&server, STEADY);
@@ -140,25 +170,33 @@ fn layers_that_nobody_receives_are_not_encoded() {
     publisher.assert_no_error();
 }
 
+/// Mutes or unmutes the picture.
+fn mute(publisher: &Running, muted: bool) {
+    let sink = publisher.element("sink");
+    let signaller = sink.property::<gst::glib::Object>("signaller");
+    signaller.emit_by_name::<()>("set-track-muted", &[&"video0", &muted]);
+}
+
+/// Has the publisher's picture come in another size.
+fn resize(publisher: &Running, width: i32, height: i32) {
+    let caps = format!("video/x-raw,format=I420,width={width},height={height},framerate=10/1");
+    publisher.element("size").set_property_from_str("caps", &caps);
+}
+
 #[test]
-fn layers_follow_the_size_of_the_input_and_a_mute() {
-    let Some(server) = LiveKit::start("") else { return };
+fn layers_follow_the_size_of_the_input() {
+    let Some(server) = LiveKit::start(UNHURRIED) else {
+        return;
+    };
     let publisher = publisher(&server, STEADY);
     wait_for_layers(&server);
     let viewer = Viewer::launch(&by_key(&server.url(), "viewer"));
     wait_until("the largest layer", || viewer.width() == 960);
-    let sink = publisher.element("sink");
-    let signaller = sink.property::<gst::glib::Object>("signaller");
-    signaller.emit_by_name::<()>("set-track-muted", &[&"video0", &true]);
-    wait_until("the mute", || {
-        participants(&server).to_string().contains("\"muted\":true")
-    });
-    signaller.emit_by_name::<()>("set-track-muted", &[&"video0", &false]);
-    let frames = viewer.frames();
-    wait_until("the picture again", || viewer.frames() >= frames + 10);
-    let caps = "video/x-raw,format=I420,width=640,height=360,framerate=10/1";
-    publisher.element("size").set_property_from_str("caps", caps);
+    resize(&publisher, 640, 360);
     wait_until("the largest layer of another picture", || viewer.width() == 640);
+    wait_until("the server to know", || {
+        track(&server, "publisher")["width"] == 640
+    });
     choose(&viewer, "low");
     wait_until("the smallest", || viewer.width() == 160);
     publisher.assert_no_error();
@@ -166,8 +204,30 @@ fn layers_follow_the_size_of_the_input_and_a_mute() {
 }
 
 #[test]
+fn layers_have_the_size_that_the_input_got_while_they_were_muted() {
+    let Some(server) = LiveKit::start(UNHURRIED) else {
+        return;
+    };
+    let publisher = publisher(&server, STEADY);
+    wait_for_layers(&server);
+    let viewer = Viewer::launch(&by_key(&server.url(), "viewer"));
+    wait_until("the largest layer", || viewer.width() == 960);
+    mute(&publisher, true);
+    wait_until("the mute", || track(&server, "publisher")["muted"] == true);
+    resize(&publisher, 1280, 720);
+    mute(&publisher, false);
+    wait_until("the largest layer of a larger picture", || viewer.width() == 1280);
+    choose(&viewer, "low");
+    wait_until("the smallest", || viewer.width() == 320);
+    publisher.assert_no_error();
+    viewer.running.assert_no_error();
+}
+
+#[test]
 fn layers_stay_when_another_track_comes() {
-    let Some(server) = LiveKit::start("") else { return };
+    let Some(server) = LiveKit::start(UNHURRIED) else {
+        return;
+    };
     let publisher = publisher(&server, STEADY);
     wait_for_layers(&server);
     let viewer = Viewer::launch(&by_key(&server.url(), "viewer"));
@@ -184,7 +244,7 @@ fn layers_stay_when_another_track_comes() {
 
 #[test]
 fn layers_are_back_after_a_restart_of_the_server() {
-    let Some(mut server) = LiveKit::start("") else {
+    let Some(mut server) = LiveKit::start(UNHURRIED) else {
         return;
     };
     let publisher = publisher(&server, STEADY);
@@ -198,7 +258,7 @@ fn layers_are_back_after_a_restart_of_the_server() {
 
 #[test]
 fn every_layer_has_retransmissions_of_its_own() {
-    let Some(server) = LiveKit::start("logging:\n  level: debug") else {
+    let Some(server) = LiveKit::start(&format!("{UNHURRIED}\nlogging:\n  level: debug")) else {
         return;
     };
     // The controller's probes are padding, which goes where the retransmissions of a layer go.
@@ -213,8 +273,22 @@ fn every_layer_has_retransmissions_of_its_own() {
 }
 
 #[test]
+fn a_codec_that_has_no_layers_is_sent_in_one_size() {
+    let Some(server) = LiveKit::start(UNHURRIED) else {
+        return;
+    };
+    let publisher = publisher(&server, &format!("{STEADY} video-caps=video/x-vp9"));
+    let viewer = Viewer::launch(&by_key(&server.url(), "viewer"));
+    wait_until("a picture", || viewer.frames() > 5 && viewer.width() == 960);
+    assert!(streams(&publisher).iter().all(|stream| !stream.has_field("rid")));
+    publisher.assert_no_error();
+}
+
+#[test]
 fn a_small_picture_and_one_that_comes_encoded_are_sent_in_one_size() {
-    let Some(server) = LiveKit::start("") else { return };
+    let Some(server) = LiveKit::start(UNHURRIED) else {
+        return;
+    };
     let publisher = Running::launch(&format!(
         "livekitwebrtcsink name=sink simulcast-layers=3 {STEADY} {} \
          videotestsrc is-live=true ! video/x-raw,width=320,height=240,framerate=10/1 ! sink. \

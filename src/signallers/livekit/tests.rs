@@ -7,12 +7,11 @@ use std::time::{Duration, Instant};
 
 use futures::channel::mpsc;
 use futures::{StreamExt, future};
-use gst::glib;
 use gst::glib::prelude::*;
 use gst::prelude::*;
 use gst_rtp::prelude::*;
 use livekit_api::access_token::{AccessToken, VideoGrants};
-use testkit::livekit::{KEY, LiveKit, SECRET};
+use testkit::livekit::{KEY, LiveKit, SECRET, UNHURRIED};
 use testkit::proxy::Proxy;
 
 use super::*;
@@ -409,35 +408,6 @@ fn admin() -> String {
     )
 }
 
-/// A token that was good until an hour ago; the library makes none of that kind.
-fn expired_token() -> String {
-    let encoded = |bytes: &[u8]| {
-        let text = glib::base64_encode(bytes).replace('+', "-").replace('/', "_");
-        text.trim_end_matches('=').to_owned()
-    };
-    let now = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap()
-        .as_secs();
-    let claims = serde_json::json!({
-        "iss": KEY, "sub": "late", "nbf": now - 7200, "exp": now - 3600,
-        "video": { "roomJoin": true, "room": "room" },
-    });
-    let signed = format!(
-        "{}.{}",
-        encoded(br#"{"alg":"HS256","typ":"JWT"}"#),
-        encoded(claims.to_string().as_bytes())
-    );
-    let digest =
-        glib::compute_hmac_for_data(glib::ChecksumType::Sha256, SECRET.as_bytes(), signed.as_bytes());
-    let pairs = digest
-        .as_bytes()
-        .chunks(2)
-        .map(|pair| std::str::from_utf8(pair).unwrap());
-    let digest: Vec<u8> = pairs.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect();
-    format!("{signed}.{}", encoded(&digest))
-}
-
 /// A port nobody listens on.
 fn unused_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0")
@@ -505,7 +475,7 @@ fn whoever_cannot_join_is_told_why() {
     let Some(server) = LiveKit::start("room:\n  auto_create: false") else {
         return;
     };
-    let expired = expired_token();
+    let expired = testkit::tokens::expired("room");
     let nowhere = format!("ws://127.0.0.1:{}", unused_port());
     type Change<'a> = &'a dyn Fn(&LiveKitSignaller);
     let cases: [(&str, Change<'_>, &str); 6] = [
@@ -688,7 +658,9 @@ fn garbage_on_the_socket_is_an_error_and_nothing_worse() {
 
 #[test]
 fn three_layers_are_published_and_a_subscriber_switches_between_them() {
-    let Some(server) = LiveKit::start("") else { return };
+    let Some(server) = LiveKit::start(UNHURRIED) else {
+        return;
+    };
     let publisher = Peer::start(PRODUCER, &server, SIMULCASTER);
     publisher.wait_for("state Published");
     let participants = || server.call("ListParticipants", &admin(), r#"{"room":"room"}"#).1;
