@@ -21,6 +21,7 @@ use gst::prelude::*;
 
 use super::assembler::Assembler;
 use super::form::Form;
+use super::opening;
 use super::picture::Syntax;
 use crate::codec::{Codec, catalogue};
 use crate::gst_ext::make::{self, MissingElement};
@@ -211,6 +212,7 @@ fn depayloading(codec: Codec) -> Result<Vec<gst::Element>, BranchError> {
     if depayloader.has_property("request-keyframe") {
         depayloader.set_property("request-keyframe", true);
     }
+    opening::watch(&depayloader);
     let mut elements = vec![depayloader];
     if let Some(syntax) = syntax(codec) {
         elements.push(Assembler::new(syntax).upcast());
