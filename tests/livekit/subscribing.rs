@@ -8,7 +8,7 @@ use testkit::livekit::LiveKit;
 
 use crate::common::wait_until;
 use crate::participant::Participant;
-use crate::room::{Running, Viewer, by_key, publisher, token};
+use crate::room::{Running, Viewer, by_key, publisher, token, track_names};
 
 #[test]
 fn media_go_from_sink_to_source() {
@@ -74,6 +74,24 @@ fn a_track_stops_while_it_is_disabled() {
     wait_until("no more video", has_stopped);
     pad.emit_by_name::<()>("set-track-disabled", &[&false]);
     viewer.wait_for(30);
+}
+
+#[test]
+fn a_track_in_a_codec_that_is_not_accepted_is_told_and_others_are_received() {
+    let Some(server) = LiveKit::start("") else { return };
+    let publisher = Running::launch(&format!(
+        "livekitwebrtcsink name=sink {} video-caps=video/x-vp9 audiotestsrc is-live=true ! sink. \
+         videotestsrc is-live=true ! video/x-raw,width=160,height=120,framerate=10/1 ! sink.",
+        by_key(&server.url(), "publisher")
+    ));
+    wait_until("the tracks", || track_names(&server, "publisher").len() == 2);
+    let viewer = Viewer::launch(&format!("{} video-codecs=<VP8>", by_key(&server.url(), "viewer")));
+    let warning = viewer.running.message(gst::MessageType::Warning);
+    assert!(warning.contains("SE_CODEC_UNSUPPORTED"), "{warning}");
+    wait_until("the tone", || viewer.sounds() > 20);
+    assert_eq!(viewer.frames(), 0);
+    viewer.running.assert_no_error();
+    publisher.assert_no_error();
 }
 
 #[test]

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
-//! What descriptions lose on their way between the element and the server.
+//! What is changed of descriptions on their way between the element and the server.
 //!
 //! Pure, text in and text out (RFC 8866): whatever is not understood stays as it is. Owns the changes; when one is due is
 //! the machine's to say. What local offers tell of their tracks is read by `offer`.
@@ -17,12 +17,12 @@ pub(super) fn without_full_intra_requests(sdp: &str) -> String {
     sdp.split_inclusive('\n').filter(|line| !is_fir(line)).collect()
 }
 
-/// The description with no codecs but those that the tracks of its video m-lines come in, the first choice first;
-/// `codecs_of` knows them by the track's id, in capitals.
+/// The description with the codecs that its tracks come in before all others, on video m-lines; `codecs_of` knows them
+/// by the track's id, in capitals, the first choice first.
 ///
 /// The server offers all it knows on every m-line and then sends what the publisher sends. Whoever picks one that is
 /// another gets nothing.
-pub(super) fn with_codecs_of_tracks(sdp: &str, codecs_of: impl Fn(&str) -> Vec<String>) -> String {
+pub(super) fn with_tracks_codecs_first(sdp: &str, codecs_of: impl Fn(&str) -> Vec<String>) -> String {
     let starts = sdp.match_indices("m=").map(|(start, _)| start);
     let mut starts: Vec<_> = starts
         .filter(|start| *start == 0 || sdp[..*start].ends_with('\n'))
@@ -36,16 +36,16 @@ pub(super) fn with_codecs_of_tracks(sdp: &str, codecs_of: impl Fn(&str) -> Vec<S
         let codecs = track
             .and_then(|msid| split_msid(msid).1)
             .map(|track| codecs_of(&track));
-        match codecs.and_then(|codecs| narrowed(section, &codecs)) {
-            Some(narrowed) => kept.push_str(&narrowed),
+        match codecs.and_then(|codecs| reordered(section, &codecs)) {
+            Some(reordered) => kept.push_str(&reordered),
             None => kept.push_str(section),
         }
     }
     kept
 }
 
-/// A video section in nothing but `codecs`; `None` where none of them is offered.
-fn narrowed(section: &str, codecs: &[String]) -> Option<String> {
+/// A video section with the formats of `codecs` before others; `None` for other sections.
+fn reordered(section: &str, codecs: &[String]) -> Option<String> {
     let (first, attributes) = section.split_once("\r\n")?;
     let mut words = first.split(' ');
     let head: Vec<_> = words.by_ref().take(3).collect();
@@ -53,19 +53,16 @@ fn narrowed(section: &str, codecs: &[String]) -> Option<String> {
         return None;
     }
     let offered = Formats::read(attributes);
-    let ranked = words.filter_map(|format| Some((offered.rank(format, codecs)?, format)));
-    let mut ranked: Vec<_> = ranked.collect();
-    ranked.sort_by_key(|(rank, _)| *rank);
-    let formats: Vec<_> = ranked.iter().map(|(_, format)| *format).collect();
-    let is_kept = |line: &&str| {
-        let about = line
-            .split_once(':')
-            .filter(|(name, _)| ["a=rtpmap", "a=fmtp", "a=rtcp-fb"].contains(name));
-        let format = about.and_then(|(_, value)| value.split(' ').next());
-        format.is_none_or(|format| formats.contains(&format))
-    };
-    let attributes: String = attributes.split_inclusive('\n').filter(is_kept).collect();
-    (!formats.is_empty()).then(|| format!("{} {}\r\n{attributes}", head.join(" "), formats.join(" ")))
+    let mut formats: Vec<_> = words.collect();
+    if formats.is_empty() {
+        return None;
+    }
+    formats.sort_by_key(|format| offered.rank(format, codecs).unwrap_or(codecs.len()));
+    Some(format!(
+        "{} {}\r\n{attributes}",
+        head.join(" "),
+        formats.join(" ")
+    ))
 }
 
 /// What the formats of a section are.
@@ -133,39 +130,40 @@ mod tests {
         a=rtpmap:126 rtx/90000\r\na=fmtp:126 apt=125\r\na=msid:PA_1|TR_1 TR_1\r\na=sendrecv\r\n";
 
     fn for_track(codecs: &[&str]) -> String {
-        with_codecs_of_tracks(TWO_CODECS, |track| {
+        with_tracks_codecs_first(TWO_CODECS, |track| {
             assert_eq!(track, "TR_1");
             codecs.iter().map(|codec| (*codec).to_owned()).collect()
         })
     }
 
     #[test]
-    fn an_offer_is_narrowed_to_what_its_track_comes_in() {
-        let narrowed = for_track(&["H264"]);
-        let expected = "v=0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:0\r\n\
-            m=video 9 UDP/TLS/RTP/SAVPF 125 126\r\na=mid:1\r\na=rtpmap:125 H264/90000\r\n\
-            a=fmtp:125 packetization-mode=1\r\na=rtpmap:126 rtx/90000\r\na=fmtp:126 apt=125\r\n\
-            a=msid:PA_1|TR_1 TR_1\r\na=sendrecv\r\n";
-        assert_eq!(narrowed, expected);
-        let both = for_track(&["H264", "VP8"]);
-        assert!(both.contains("SAVPF 125 126 96 97\r\n"), "{both}");
+    fn an_offer_begins_with_what_its_track_comes_in() {
+        let cases: [(&[&str], &str); 5] = [
+            (&["H264"], "125 126 96 97"),
+            (&["H264", "VP8"], "125 126 96 97"),
+            (&["VP8", "H264"], "96 97 125 126"),
+            (&["AV1"], "96 97 125 126"),
+            (&[], "96 97 125 126"),
+        ];
+        for (codecs, expected) in cases {
+            let expected = TWO_CODECS.replace("96 97 125 126", expected);
+            assert_eq!(for_track(codecs), expected, "{codecs:?}");
+        }
     }
 
     #[test]
-    fn an_offer_stays_where_its_tracks_codec_is_unknown_or_missing() {
-        for codecs in [&[][..], &["AV1"]] {
-            assert_eq!(for_track(codecs), TWO_CODECS);
-        }
-        let audio = "m=audio 9 X 111\r\na=rtpmap:111 opus/48000/2\r\na=msid:a TR_1\r\n";
+    fn what_is_no_video_section_stays_as_it_is() {
+        let audio = "m=audio 9 X 0 111\r\na=rtpmap:111 opus/48000/2\r\na=msid:a TR_1\r\n";
         for sdp in [
             "",
             "v=0\r\n",
             "m=",
             "m=video",
+            "m=video 9\r\na=msid:a TR_1\r\n",
             "m=video 9 X 96\r\na=msid:\r\n",
             audio,
         ] {
-            assert_eq!(with_codecs_of_tracks(sdp, |_| vec!["VP8".into()]), sdp);
+            assert_eq!(with_tracks_codecs_first(sdp, |_| vec!["OPUS".into()]), sdp);
         }
     }
 

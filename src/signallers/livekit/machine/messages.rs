@@ -53,11 +53,16 @@ impl Machine {
                 }
             }
             Response::SubscriptionResponse(response) => {
-                let error = response.err().as_str_name();
-                self.out.report(Report::Oddity(format!(
-                    "no media from track {}: {error}",
-                    response.track_sid
-                )));
+                let error = response.err();
+                let text = format!(
+                    "no media from track {}: {}",
+                    response.track_sid,
+                    error.as_str_name()
+                );
+                self.out.report(match error {
+                    proto::SubscriptionError::SeCodecUnsupported => Report::Warning(text),
+                    _ => Report::Oddity(text),
+                });
             }
             Response::Join(_) => self
                 .out

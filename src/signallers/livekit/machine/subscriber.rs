@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use livekit_protocol as proto;
 
 use super::super::protocol::{self, Candidate};
-use super::super::rewriting::{with_codecs_of_tracks, without_full_intra_requests};
+use super::super::rewriting::{with_tracks_codecs_first, without_full_intra_requests};
 use super::super::settings::Filter;
 use super::publisher::description;
 use super::room::Room;
@@ -81,7 +81,7 @@ impl Subscriber {
             return;
         }
         let sdp = without_full_intra_requests(&offer.sdp);
-        offer.sdp = with_codecs_of_tracks(&sdp, |track| room.codecs_of(track));
+        offer.sdp = with_tracks_codecs_first(&sdp, |track| room.codecs_of(track));
         if !offer.mid_to_track_id.is_empty() {
             let tracks = offer.mid_to_track_id.iter().take(MAX_TRACKS);
             out.report(Report::Tracks(
