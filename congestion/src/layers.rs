@@ -220,10 +220,10 @@ mod tests {
 
     #[test]
     fn the_smallest_pictures_are_worth_the_minimum() {
-        let minimum = Bitrate::from_kbps(30);
         for pixels in [0, 1, 4] {
-            let rates = LayerRates::of_pixels(pixels);
-            assert_eq!([rates.min, rates.target, rates.max], [minimum; 3], "{pixels}");
+            let LayerRates { min, target, max } = LayerRates::of_pixels(pixels);
+            let kbps = [min, target, max].map(|rate| rate.bps() / 1000);
+            assert_eq!(kbps, [30; 3], "{pixels}");
         }
     }
 
