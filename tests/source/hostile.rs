@@ -9,6 +9,7 @@ use gst_webrtc::{WebRTCSDPType, WebRTCSessionDescription};
 use gstrswebrtc::signaller::signals;
 
 use crate::common::loopback::Sent;
+use crate::common::pipelines::{self, SMALL, audio, video};
 use crate::common::producer::{Producer, VP8};
 use crate::common::receiver::Receiver;
 use crate::common::{DEADLINE, init, wait_until};
@@ -121,6 +122,20 @@ fn odd_offers_are_answered_or_refused_with_their_reason() {
     for (offers, expected) in cases {
         assert_eq!(outcome(&offers), expected, "{}", offers.join("\n"));
     }
+}
+
+#[test]
+fn sound_alone_is_received_of_a_producer_that_has_pictures_first() {
+    init();
+    let no_codecs = |src: &gst::Element| src.set_property("video-codecs", gst::Array::default());
+    let receiver = Receiver::configured(|_| Some("queue"), no_codecs);
+    // A webrtcbin of 1.22 by itself does not connect where the first of its m-lines is refused.
+    let producer = pipelines::Producer::start(&[video(SMALL), audio()], |_| ());
+    producer.signaller.join(&receiver.signaller);
+    producer.signaller.begin("sound", None);
+    receiver.wait_buffers("audio_0", 20);
+    assert_eq!(receiver.src.num_src_pads(), 1);
+    producer.assert_no_errors();
 }
 
 #[test]

@@ -30,6 +30,7 @@ use crate::sink::channels;
 use crate::sink::encode::StreamId;
 use crate::sink::imp::CAT;
 use crate::sink::input::InputStream;
+use crate::sink::negotiate::bundle;
 use crate::sink::negotiate::payloads::{self, Payload};
 use crate::sink::negotiate::select::{self, SelectError};
 use crate::sink::negotiate::simulcast;
@@ -50,7 +51,8 @@ impl Operations {
             return Err(internal("an answer came before an offer"));
         };
         let verdicts = select::read_answer(offer.sdp(), answer.sdp()).map_err(refused)?;
-        self.set_remote(&answer).await?;
+        let shown = self.shown(&offer, &answer)?;
+        self.set_remote(&shown).await?;
         retransmission::limit(&self.session, &self.webrtcbin);
         if self.slots.iter().any(|slot| !slot.layers.is_empty()) {
             layering::bind_repairs(&self.webrtcbin, offer.sdp());
@@ -62,6 +64,22 @@ impl Operations {
         } else {
             Ok(())
         }
+    }
+
+    /// What webrtcbin is shown of `answer`: the section that carries the transport stays in use, whatever the peer says.
+    fn shown(
+        &mut self,
+        offer: &WebRTCSessionDescription,
+        answer: &WebRTCSessionDescription,
+    ) -> Result<WebRTCSessionDescription, EndReason> {
+        let text = |description: &WebRTCSessionDescription| description.sdp().as_text().map_err(internal);
+        let kept = bundle::keep_transport(&text(offer)?, &text(answer)?);
+        self.carrier = kept.as_ref().and_then(|(_, index)| u32::try_from(*index).ok());
+        let Some((text, _)) = kept else {
+            return Ok(answer.clone());
+        };
+        let sdp = crate::sdp::parse(&text).map_err(bad_description)?;
+        Ok(WebRTCSessionDescription::new(WebRTCSDPType::Answer, sdp))
     }
 
     /// Streams came or went: sections are opened and vacated, and offered anew if that makes a difference.

@@ -38,6 +38,8 @@ pub(super) struct Operations {
     pub(super) local: Option<WebRTCSessionDescription>,
     /// Candidates of the peer, which mean nothing before its description.
     pub(super) candidates: Inbox,
+    /// The section whose transport all others use although the peer refuses it: its candidates come under another one.
+    pub(super) carrier: Option<u32>,
 }
 
 impl Operations {
@@ -60,6 +62,7 @@ impl Operations {
             has_channels: false,
             local: None,
             candidates: Inbox::default(),
+            carrier: None,
         };
         match offer {
             None => operations.begin_offering().await?,
@@ -194,6 +197,7 @@ impl Operations {
     }
 
     fn add_candidate(&self, media_index: u32, candidate: &str) {
+        let media_index = self.carrier.unwrap_or(media_index);
         self.webrtcbin
             .emit_by_name::<()>("add-ice-candidate", &[&media_index, &candidate]);
     }
