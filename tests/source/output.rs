@@ -309,3 +309,36 @@ fn the_applications_filter_sees_frames() {
         Some("video/x-h264")
     );
 }
+
+#[test]
+fn pads_tell_which_codec_their_stream_came_in() {
+    init();
+    // A parser says so, and a decoder of the stream that it got.
+    for (behind, caps) in [
+        (
+            (|_| Some("capsfilter caps=video/x-h264")) as Behind,
+            "video/x-h264",
+        ),
+        (|_| Some("videoconvert"), "video/x-raw"),
+    ] {
+        let receiver = Receiver::new(behind);
+        let producer = Producer::new(&receiver.signaller, "tags", &[H264]);
+        producer.offer();
+        receiver.wait_buffers("video_0", 10);
+        assert_eq!(receiver.caps_name("video_0"), caps);
+        let pad = receiver.src.static_pad("video_0").expect("the pad is there");
+        wait_until("the pad has the codec's tag", || codec_of(&pad).is_some());
+        let codec = codec_of(&pad).expect("it was just there");
+        assert!(codec.contains("H.264"), "{codec}");
+    }
+}
+
+/// What the tags that have passed `pad` say of its codec.
+fn codec_of(pad: &gst::Pad) -> Option<String> {
+    let tags = (0..).map_while(|index| pad.sticky_event::<gst::event::Tag>(index));
+    let codec = |event: gst::event::Tag<gst::Event>| {
+        let codec = event.tag().get::<gst::tags::VideoCodec>()?;
+        Some(codec.get().to_owned())
+    };
+    tags.filter_map(codec).last()
+}
