@@ -3,7 +3,8 @@
 //!
 //! [`Codec`] is the closed list of names a description may carry. [`catalogue()`] says which factories encode, decode,
 //! pay and depay each of them; [`proposals`] turns the caps a user asks for into codecs with payload types;
-//! [`h264`] compares profiles; [`encoders`] knows how each encoder is set up and how its bitrate is read and written.
+//! [`h264`] compares profiles; [`nal`] tells parameter sets from slices; [`encoders`] knows how each encoder is set up
+//! and how its bitrate is read and written.
 //! Nothing here runs a pipeline: trying out what a stream can leave as belongs to `sink::discovery`.
 //!
 //! Everything may be called from any thread.
@@ -12,6 +13,7 @@ pub(crate) mod caps;
 mod catalogue;
 pub(crate) mod encoders;
 pub(crate) mod h264;
+pub(crate) mod nal;
 pub(crate) mod payloaders;
 pub(crate) mod proposals;
 

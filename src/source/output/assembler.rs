@@ -11,7 +11,8 @@ use gst::glib::subclass::prelude::*;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
 
-use super::picture::{Picture, Syntax};
+use super::picture::Picture;
+use crate::codec::nal::Syntax;
 
 glib::wrapper! {
     /// See the module's documentation.

@@ -22,7 +22,7 @@ use gst::prelude::*;
 use super::assembler::Assembler;
 use super::form::Form;
 use super::opening;
-use super::picture::Syntax;
+use crate::codec::nal::Syntax;
 use crate::codec::{Codec, catalogue};
 use crate::gst_ext::make::{self, MissingElement};
 use crate::runtime;
@@ -214,22 +214,14 @@ fn depayloading(codec: Codec) -> Result<Vec<gst::Element>, BranchError> {
     }
     opening::watch(&depayloader);
     let mut elements = vec![depayloader];
-    if let Some(syntax) = syntax(codec) {
+    // Of these the depayloader gives less than whole pictures.
+    if let Some(syntax) = Syntax::of(codec) {
         elements.push(Assembler::new(syntax).upcast());
     }
     if let Some(parser) = codec.parser() {
         elements.push(make::element(parser, None, "to parse a stream")?);
     }
     Ok(elements)
-}
-
-/// How the units are read of a codec whose depayloader gives less than whole pictures.
-fn syntax(codec: Codec) -> Option<Syntax> {
-    match codec {
-        Codec::H264 => Some(Syntax::H264),
-        Codec::H265 => Some(Syntax::H265),
-        _ => None,
-    }
 }
 
 /// Looked at before it is added, as an element of the application's may be of any shape.

@@ -6,27 +6,7 @@
 //! slice of a key frame, where a parser would take each for the beginning of a picture (ITU-T H.264, 7.4.1.2.3): they
 //! are moved before the first slice.
 
-/// Whose NAL units they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Syntax {
-    /// One octet of header, the type in its low bits (ITU-T H.264, 7.3.1).
-    H264,
-    /// Two octets of header, the type in the first (ITU-T H.265, 7.3.1.2).
-    H265,
-}
-
-/// What a NAL unit is to the picture it is in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Role {
-    /// Says that a picture begins.
-    Delimiter,
-    /// What slices refer to.
-    Parameters,
-    /// A part of the picture itself.
-    Slice,
-    /// Anything else.
-    Other,
-}
+use crate::codec::nal::{Role, Syntax};
 
 /// A picture that is not complete yet.
 #[derive(Debug)]
@@ -85,7 +65,7 @@ impl Picture {
 
     /// Puts a unit in its place. A picture that grows out of all proportion begins anew.
     fn add(&mut self, unit: gst::Buffer) {
-        let role = self.syntax.role(&unit);
+        let role = role(self.syntax, &unit);
         self.bytes += unit.size();
         if self.bytes > MAX_BYTES {
             *self = Self::new(self.syntax);
@@ -108,25 +88,12 @@ impl Picture {
     }
 }
 
-impl Syntax {
-    fn role(self, unit: &gst::Buffer) -> Role {
-        let mut header = [0];
-        if unit.copy_to_slice(START_CODE, &mut header).is_err() {
-            return Role::Other;
-        }
-        match (self, self.kind(header[0])) {
-            (Self::H264, 1..=5) | (Self::H265, 0..=31) => Role::Slice,
-            (Self::H264, 7 | 8) | (Self::H265, 32..=34) => Role::Parameters,
-            (Self::H264, 9) | (Self::H265, 35) => Role::Delimiter,
-            _ => Role::Other,
-        }
-    }
-
-    fn kind(self, header: u8) -> u8 {
-        match self {
-            Self::H264 => header & 0x1f,
-            Self::H265 => header >> 1 & 0x3f,
-        }
+/// What the unit is, by its header.
+fn role(syntax: Syntax, unit: &gst::Buffer) -> Role {
+    let mut header = [0];
+    match unit.copy_to_slice(START_CODE, &mut header) {
+        Ok(()) => syntax.role(header[0]),
+        Err(_) => Role::Other,
     }
 }
 
