@@ -3,7 +3,8 @@
 //! an encoder of the sink's. Raw payloads reach them without one, too.
 
 use std::str::FromStr;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use gst::prelude::*;
 
@@ -88,6 +89,41 @@ fn h265_passes_in_every_framing() {
             "H265",
         );
     }
+}
+
+#[test]
+fn consumers_that_come_late_get_parameter_sets_that_came_once() {
+    if gst::init().is_ok() && gst::ElementFactory::find("x265enc").is_none() {
+        return eprintln!("NOT RUN: x265enc is not installed");
+    }
+    let source = encoded(&format!("{H265} ! h265parse ! video/x-h265,alignment=au"));
+    let producer = Producer::prepare(&[source], all_codecs);
+    let keys = Arc::new(AtomicU32::new(0));
+    let counted = keys.clone();
+    let pad = producer.sink.static_pad("video_0").unwrap();
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        let is_delta = |buffer: &gst::Buffer| buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
+        if info.buffer().is_some_and(|buffer| !is_delta(buffer)) {
+            counted.fetch_add(1, Ordering::SeqCst);
+        }
+        gst::PadProbeReturn::Ok
+    });
+    producer.play();
+    for consumer in 1..=2 {
+        let before = keys.load(Ordering::SeqCst);
+        wait_until("a key frame without them", || {
+            keys.load(Ordering::SeqCst) > before + 1
+        });
+        let consumer = Consumer::join_with(&producer.signaller, &consumer.to_string(), Options::DECODING);
+        wait_until("pictures", || {
+            consumer
+                .stream(0)
+                .is_some_and(|stream| stream.decoded.load(Ordering::SeqCst) >= 15)
+        });
+        consumer.leave();
+        wait_until("nobody is there", || producer.sessions().is_empty());
+    }
+    producer.assert_no_errors();
 }
 
 #[test]

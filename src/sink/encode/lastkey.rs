@@ -69,7 +69,8 @@ impl LastKey {
     }
 }
 
-fn is_unit_by_unit(sample: &gst::Sample) -> bool {
+/// Whether a buffer is one NAL unit and not a whole picture.
+pub(super) fn is_unit_by_unit(sample: &gst::Sample) -> bool {
     sample
         .caps()
         .and_then(|caps| caps.structure(0))

@@ -8,8 +8,8 @@
 //! - `sharing`: pure; who shares an encoder, and at which bitrate.
 //! - `switch`, `moving`, `joining`: pure; how a consumer changes branches without a frame lost or doubled. `ahead`: pure;
 //!   the key frame that is ready when a consumer is connected.
-//! - `keyframes`: pure; how requests of many consumers become few key frames. `lastkey`: pure; the newest key frame of
-//!   encoded input.
+//! - `keyframes`: pure; how requests of many consumers become few key frames. `lastkey`, `parameters`: pure; the newest
+//!   key frame of encoded input, and what others lack.
 //! - `candidates`, `meter`, `mitigation`: pure; which encoder next, what left it, size and rate that suit a bitrate.
 //! - `chain`, `convert`, `colours`: the elements, and the caps between them. `pipeline`, `branch`: one running branch.
 //!   `tap`: one consumer's end of it.
@@ -36,6 +36,7 @@ mod lifecycle;
 mod meter;
 mod mitigation;
 mod moving;
+mod parameters;
 mod pipeline;
 mod pool;
 mod registry;

@@ -103,20 +103,21 @@ impl BranchPool {
 
     /// Hands one buffer of input to every branch of the stream. For the streaming thread: never blocks.
     pub(crate) fn push_input(&self, stream: &StreamId, sample: &gst::Sample) {
-        let (feeds, last) = {
+        let (feeds, last, completed) = {
             let mut inputs = self.inner.shared.inputs();
             let Some(input) = inputs.get_mut(stream) else {
                 return;
             };
-            if input.is_encoded() && input.key.note(sample) {
+            let completed = input.parameters.complete(sample);
+            if input.is_encoded() && input.key.note(completed.as_ref().unwrap_or(sample)) {
                 self.inner.shared.key_frame_arrived.notify_all();
             }
             if input.feeds.is_empty() {
                 return;
             }
-            (input.feeds.clone(), input.last)
+            (input.feeds.clone(), input.last, completed)
         };
-        let Some((sample, time)) = on_running_time(sample, last) else {
+        let Some((sample, time)) = on_running_time(completed.as_ref().unwrap_or(sample), last) else {
             return;
         };
         for appsrc in feeds.values() {

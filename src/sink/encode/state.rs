@@ -12,6 +12,7 @@ use congestion::units::Bitrate;
 
 use super::branch::{Branch, BranchKey};
 use super::lastkey::LastKey;
+use super::parameters::ParameterSets;
 use super::sharing::Member as Sharer;
 use super::tap::{MemberId, Tap};
 use super::{BranchHost, BranchId, BranchSnapshot, ConsumerSnapshot, StreamId};
@@ -45,6 +46,8 @@ pub(super) struct Input {
     pub(super) last: gst::ClockTime,
     /// Whether it came to its end.
     pub(super) is_ended: bool,
+    /// What key frames of input that comes encoded may lack.
+    pub(super) parameters: ParameterSets,
     /// The last key frame of input that comes encoded.
     pub(super) key: LastKey,
     /// Where buffers go.
