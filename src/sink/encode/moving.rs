@@ -209,7 +209,8 @@ impl<P> Move<P> {
 /// entered it yet (measured: 100 ms gave an exact cut every time).
 const LEAD: gst::ClockTime = gst::ClockTime::from_mseconds(100);
 /// How much media is kept back for a key frame, or for the old branch to come up to it. More than an encoder may be
-/// behind before it loses input (200 ms), and less than the consumer's appsrc takes at once (500 ms).
+/// behind before it loses input (200 ms) on a machine that has other work: with 300 ms frames were lost under load. Less
+/// than half of what the consumer's appsrc holds, so that what is released at once does not push its beginning out.
 const MAX_HOLD: gst::ClockTime = gst::ClockTime::from_mseconds(450);
 /// The same in frames, for input whose timestamps stand still.
 pub(super) const MAX_FRAMES: usize = 64;

@@ -279,5 +279,5 @@ fn configure(appsrc: &gst_app::AppSrc) {
     appsrc.set_automatic_eos(false);
 }
 
-/// What a session's queue has always held; more would only be delay.
-const MAX_QUEUE: gst::ClockTime = gst::ClockTime::from_mseconds(500);
+/// Twice what a move releases at once (`moving`); more would only be delay.
+const MAX_QUEUE: gst::ClockTime = gst::ClockTime::from_seconds(1);
