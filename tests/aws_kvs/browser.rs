@@ -13,10 +13,10 @@ use testkit::kvs::{KEY_ID, Kvs, REGION, SECRET};
 use super::common::wait_until;
 
 /// Where the programs are.
-pub const INTEROP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop");
+pub(crate) const INTEROP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop");
 
 /// Whether something a test needs is there. Says aloud when not; with `REQUIRE_ALL=1` that is a panic.
-pub fn has(what: &str, is_there: bool) -> bool {
+pub(crate) fn has(what: &str, is_there: bool) -> bool {
     if !is_there {
         assert!(
             std::env::var_os("REQUIRE_ALL").is_none_or(|value| value != "1"),
@@ -28,12 +28,12 @@ pub fn has(what: &str, is_there: bool) -> bool {
 }
 
 /// Whether this npm package of the programs is installed.
-pub fn has_package(name: &str) -> bool {
+pub(crate) fn has_package(name: &str) -> bool {
     has(name, Path::new(INTEROP).join("node_modules").join(name).exists())
 }
 
 /// What a program needs to know of the channel, as JSON.
-pub fn channel(kvs: &Kvs) -> String {
+pub(crate) fn channel(kvs: &Kvs) -> String {
     json!({
         "channelARN": kvs.arn(),
         "channelEndpoint": kvs.websocket_url(),
@@ -44,14 +44,14 @@ pub fn channel(kvs: &Kvs) -> String {
 }
 
 /// A browser whose pages are viewers; ends with the value.
-pub struct Browser {
+pub(crate) struct Browser {
     child: Child,
     frames: Arc<Mutex<BTreeMap<String, u64>>>,
 }
 
 impl Browser {
     /// Starts one, if there is one.
-    pub fn start(kvs: &Kvs) -> Option<Self> {
+    pub(crate) fn start(kvs: &Kvs) -> Option<Self> {
         let chromium = std::env::var("CHROMIUM").unwrap_or_else(|_| "/usr/bin/chromium".to_owned());
         let is_there = has_package("amazon-kinesis-video-streams-webrtc")
             && has_package("playwright-core")
@@ -81,13 +81,13 @@ impl Browser {
     }
 
     /// Opens a page that watches as `id`.
-    pub fn join(&mut self, id: &str) {
+    pub(crate) fn join(&mut self, id: &str) {
         let input = self.child.stdin.as_mut().expect("it is piped");
         writeln!(input, "{id}").expect("the program listens");
     }
 
     /// Waits until a page has decoded so many frames more than now.
-    pub fn wait_frames(&self, id: &str, more: u64) {
+    pub(crate) fn wait_frames(&self, id: &str, more: u64) {
         let frames = || self.frames.lock().unwrap().get(id).copied().unwrap_or_default();
         let target = frames() + more;
         wait_until(&format!("{id} decodes {more} frames"), || frames() >= target);

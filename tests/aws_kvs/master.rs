@@ -14,27 +14,27 @@ use super::common::pipelines::{SMALL, add_source, video};
 use super::common::{init, wait_until};
 
 /// A sink in a pipeline that keeps what is posted on its bus.
-pub struct Master {
-    pub pipeline: gst::Pipeline,
-    pub sink: BaseWebRTCSink,
+pub(crate) struct Master {
+    pub(crate) pipeline: gst::Pipeline,
+    pub(crate) sink: BaseWebRTCSink,
     /// Encoders made for consumers, not for finding out what works.
-    pub encoders: Arc<AtomicUsize>,
+    pub(crate) encoders: Arc<AtomicUsize>,
     /// Sessions that ended, as viewer and reason.
-    pub ends: Arc<Mutex<Vec<(String, String)>>>,
+    pub(crate) ends: Arc<Mutex<Vec<(String, String)>>>,
     errors: Arc<Mutex<Vec<String>>>,
     warnings: Arc<Mutex<Vec<String>>>,
 }
 
 impl Master {
     /// Starts one and waits until the channel has it.
-    pub fn connected(kvs: &Kvs) -> Self {
+    pub(crate) fn connected(kvs: &Kvs) -> Self {
         let master = Self::start(kvs, |_, _| ());
         wait_until("the master is on the channel", || kvs.has_master());
         master
     }
 
     /// Starts one; `set_up` configures the sink and its signaller before.
-    pub fn start(kvs: &Kvs, set_up: impl FnOnce(&BaseWebRTCSink, &glib::Object)) -> Self {
+    pub(crate) fn start(kvs: &Kvs, set_up: impl FnOnce(&BaseWebRTCSink, &glib::Object)) -> Self {
         init();
         let sink: BaseWebRTCSink = glib::Object::new::<AwsKvsWebRTCSink>().upcast();
         sink.set_property("stun-server", None::<String>);
@@ -67,13 +67,13 @@ impl Master {
     }
 
     /// Waits for an error on the bus.
-    pub fn wait_error(&self) -> String {
+    pub(crate) fn wait_error(&self) -> String {
         wait_until("an error on the bus", || !self.errors.lock().unwrap().is_empty());
         self.errors.lock().unwrap()[0].clone()
     }
 
     /// Waits for a warning on the bus that says this.
-    pub fn wait_warning(&self, text: &str) -> String {
+    pub(crate) fn wait_warning(&self, text: &str) -> String {
         let find = || {
             let warnings = self.warnings.lock().unwrap();
             warnings.iter().find(|warning| warning.contains(text)).cloned()
@@ -85,12 +85,12 @@ impl Master {
     }
 
     /// Fails when there was an error.
-    pub fn assert_no_errors(&self) {
+    pub(crate) fn assert_no_errors(&self) {
         assert_eq!(*self.errors.lock().unwrap(), Vec::<String>::new());
     }
 
     /// Which encoding branches feed the sessions.
-    pub fn branches(&self) -> std::collections::BTreeSet<String> {
+    pub(crate) fn branches(&self) -> std::collections::BTreeSet<String> {
         let stats = self.sink.property::<gst::Structure>("stats");
         let sessions = stats
             .iter()
@@ -109,7 +109,7 @@ impl Master {
     }
 
     /// Goes to NULL, which must not take longer than 5 s.
-    pub fn stop(self) {
+    pub(crate) fn stop(self) {
         let start = Instant::now();
         self.pipeline
             .set_state(gst::State::Null)

@@ -12,7 +12,7 @@ use testkit::kvs::{self, Kvs};
 use super::common::wait_until;
 
 /// Watches the channel's video; leaves without a word when dropped, as the protocol has it.
-pub struct Viewer {
+pub(crate) struct Viewer {
     id: String,
     frames: Arc<AtomicU64>,
     pipeline: gst::Pipeline,
@@ -21,7 +21,7 @@ pub struct Viewer {
 
 impl Viewer {
     /// Joins and offers.
-    pub fn join(kvs: &Kvs, id: &str) -> Self {
+    pub(crate) fn join(kvs: &Kvs, id: &str) -> Self {
         super::common::init();
         let pipeline = gst::Pipeline::with_name(&format!("viewer-{id}"));
         let webrtcbin = gst::ElementFactory::make("webrtcbin")
@@ -50,18 +50,18 @@ impl Viewer {
     }
 
     /// Sends a message with this payload, whatever it is.
-    pub fn send(&self, action: &str, payload: &str) {
+    pub(crate) fn send(&self, action: &str, payload: &str) {
         self.link
             .send(&json!({"action": action, "messagePayload": payload}).to_string());
     }
 
     /// Frames that arrived.
-    pub fn frames(&self) -> u64 {
+    pub(crate) fn frames(&self) -> u64 {
         self.frames.load(Ordering::SeqCst)
     }
 
     /// Waits for so many frames more than now.
-    pub fn wait_frames(&self, more: u64) {
+    pub(crate) fn wait_frames(&self, more: u64) {
         let target = self.frames() + more;
         wait_until(&format!("{} gets {more} frames", self.id), || {
             self.frames() >= target
@@ -76,7 +76,7 @@ impl Drop for Viewer {
 }
 
 /// A message's payload as it goes over the wire.
-pub fn payload(value: &Value) -> String {
+pub(crate) fn payload(value: &Value) -> String {
     gst::glib::base64_encode(value.to_string().as_bytes()).into()
 }
 

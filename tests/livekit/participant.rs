@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::common;
 
 /// A participant that tells what it sees; leaves with the value.
-pub struct Participant {
+pub(crate) struct Participant {
     child: Child,
     seen: Arc<Mutex<Value>>,
 }
@@ -18,7 +18,7 @@ pub struct Participant {
 impl Participant {
     /// Joins; with `publish` it sends a green picture and a tone. `None`, said aloud, when the client is not installed;
     /// with `REQUIRE_ALL=1` that is a panic.
-    pub fn join(url: &str, token: &str, publish: bool) -> Option<Self> {
+    pub(crate) fn join(url: &str, token: &str, publish: bool) -> Option<Self> {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop");
         if !std::path::Path::new(folder)
             .join("node_modules/@livekit/rtc-node")
@@ -51,12 +51,12 @@ impl Participant {
     }
 
     /// What it saw last.
-    pub fn seen(&self) -> Value {
+    pub(crate) fn seen(&self) -> Value {
         self.seen.lock().unwrap().clone()
     }
 
     /// Waits until it received another `frames` frames and as many samples as `seconds` of audio have.
-    pub fn wait_for(&self, frames: u64, seconds: u64) {
+    pub(crate) fn wait_for(&self, frames: u64, seconds: u64) {
         let before = self.seen();
         let grown = |name: &str, by: u64| {
             let (now, then) = (self.seen()[name].as_u64(), before[name].as_u64());
@@ -68,7 +68,7 @@ impl Participant {
     }
 
     /// The names of the tracks it is subscribed to.
-    pub fn track_names(&self) -> Vec<String> {
+    pub(crate) fn track_names(&self) -> Vec<String> {
         let seen = self.seen();
         let tracks = seen["tracks"].as_object().into_iter().flatten();
         let mut names: Vec<_> = tracks
@@ -79,7 +79,7 @@ impl Participant {
     }
 
     /// Whether its picture shows the 75 % bars of SMPTE EG 1, each channel within 60 of what it should be.
-    pub fn sees_bars(&self) -> bool {
+    pub(crate) fn sees_bars(&self) -> bool {
         const ON: i64 = 191;
         let bars = [
             [ON, ON, ON],

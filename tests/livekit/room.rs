@@ -10,10 +10,10 @@ use testkit::livekit::{KEY, LiveKit, SECRET};
 
 use crate::common;
 
-pub const ROOM: &str = "room";
+pub(crate) const ROOM: &str = "room";
 
 /// A token for everything a participant may do.
-pub fn token(identity: &str) -> String {
+pub(crate) fn token(identity: &str) -> String {
     signed(
         identity,
         VideoGrants {
@@ -24,7 +24,7 @@ pub fn token(identity: &str) -> String {
     )
 }
 
-pub fn signed(identity: &str, grants: VideoGrants) -> String {
+pub(crate) fn signed(identity: &str, grants: VideoGrants) -> String {
     let token = AccessToken::with_api_key(KEY, SECRET)
         .with_identity(identity)
         .with_grants(grants);
@@ -32,7 +32,7 @@ pub fn signed(identity: &str, grants: VideoGrants) -> String {
 }
 
 /// Calls `method` of the server's API for the room; gives its answer.
-pub fn administer(server: &LiveKit, method: &str, body: &str) -> serde_json::Value {
+pub(crate) fn administer(server: &LiveKit, method: &str, body: &str) -> serde_json::Value {
     let admin = signed(
         "admin",
         VideoGrants {
@@ -46,12 +46,12 @@ pub fn administer(server: &LiveKit, method: &str, body: &str) -> serde_json::Val
 }
 
 /// What the server's API says of the participants, as JSON.
-pub fn participants(server: &LiveKit) -> serde_json::Value {
+pub(crate) fn participants(server: &LiveKit) -> serde_json::Value {
     administer(server, "ListParticipants", &format!(r#"{{"room":"{ROOM}"}}"#))["participants"].clone()
 }
 
 /// What the server's API says of the first track of the participant `identity`, as JSON.
-pub fn track(server: &LiveKit, identity: &str) -> serde_json::Value {
+pub(crate) fn track(server: &LiveKit, identity: &str) -> serde_json::Value {
     let participants = participants(server);
     let mut participants = participants.as_array().into_iter().flatten();
     let of = participants.find(|participant| participant["identity"] == identity);
@@ -60,7 +60,7 @@ pub fn track(server: &LiveKit, identity: &str) -> serde_json::Value {
 }
 
 /// The names of the tracks of the participant `identity`, as the server's API has them.
-pub fn track_names(server: &LiveKit, identity: &str) -> Vec<String> {
+pub(crate) fn track_names(server: &LiveKit, identity: &str) -> Vec<String> {
     let participants = participants(server);
     let of = participants
         .as_array()
@@ -85,20 +85,20 @@ fn init() {
 }
 
 /// A running pipeline; goes to NULL with the value.
-pub struct Running {
-    pub pipeline: gst::Pipeline,
+pub(crate) struct Running {
+    pub(crate) pipeline: gst::Pipeline,
 }
 
 impl Running {
     /// Starts a launch line.
-    pub fn launch(line: &str) -> Self {
+    pub(crate) fn launch(line: &str) -> Self {
         let running = Self::prepare(line);
         running.play();
         running
     }
 
     /// Makes a launch line, to be started by [`Running::play`].
-    pub fn prepare(line: &str) -> Self {
+    pub(crate) fn prepare(line: &str) -> Self {
         init();
         let pipeline = gst::parse::launch(line)
             .unwrap()
@@ -107,21 +107,21 @@ impl Running {
         Self { pipeline }
     }
 
-    pub fn play(&self) {
+    pub(crate) fn play(&self) {
         self.pipeline.set_state(gst::State::Playing).unwrap();
     }
 
-    pub fn element(&self, name: &str) -> gst::Element {
+    pub(crate) fn element(&self, name: &str) -> gst::Element {
         self.pipeline.by_name(name).unwrap()
     }
 
     /// The first error on the bus; panics when there is none in time.
-    pub fn error(&self) -> String {
+    pub(crate) fn error(&self) -> String {
         self.message(gst::MessageType::Error)
     }
 
     /// The text of the first error or warning on the bus; panics when there is none in time.
-    pub fn message(&self, kind: gst::MessageType) -> String {
+    pub(crate) fn message(&self, kind: gst::MessageType) -> String {
         let deadline = gst::ClockTime::from_seconds(common::DEADLINE.as_secs());
         let bus = self.pipeline.bus().unwrap();
         let message = bus.timed_pop_filtered(deadline, &[kind]).expect("a message");
@@ -134,7 +134,7 @@ impl Running {
     }
 
     /// Panics when an error came so far.
-    pub fn assert_no_error(&self) {
+    pub(crate) fn assert_no_error(&self) {
         let bus = self.pipeline.bus().unwrap();
         let message = bus.pop_filtered(&[gst::MessageType::Error]);
         assert!(message.is_none(), "{message:?}");
@@ -148,7 +148,7 @@ impl Drop for Running {
 }
 
 /// The properties that every line needs: where to join, and by key and secret.
-pub fn by_key(url: &str, identity: &str) -> String {
+pub(crate) fn by_key(url: &str, identity: &str) -> String {
     format!(
         "signaller::ws-url={url} signaller::api-key={KEY} signaller::secret-key=\"{SECRET}\" \
          signaller::room-name={ROOM} signaller::identity={identity}"
@@ -156,7 +156,7 @@ pub fn by_key(url: &str, identity: &str) -> String {
 }
 
 /// A publisher of colour bars and a tone.
-pub fn publisher(url: &str, identity: &str) -> Running {
+pub(crate) fn publisher(url: &str, identity: &str) -> Running {
     Running::launch(&format!(
         "livekitwebrtcsink name=sink {} videotestsrc is-live=true pattern=smpte75 \
          ! video/x-raw,width=320,height=240,framerate=15/1 ! sink. audiotestsrc is-live=true ! sink.",
@@ -165,9 +165,9 @@ pub fn publisher(url: &str, identity: &str) -> Running {
 }
 
 /// Counts what comes out of a `livekitwebrtcsrc`, of whatever pads it has.
-pub struct Viewer {
-    pub running: Running,
-    pub source: gst::Element,
+pub(crate) struct Viewer {
+    pub(crate) running: Running,
+    pub(crate) source: gst::Element,
     frames: Arc<AtomicUsize>,
     sounds: Arc<AtomicUsize>,
     width: Arc<AtomicUsize>,
@@ -175,14 +175,14 @@ pub struct Viewer {
 
 impl Viewer {
     /// Subscribes with these properties.
-    pub fn launch(properties: &str) -> Self {
+    pub(crate) fn launch(properties: &str) -> Self {
         let viewer = Self::prepare(properties);
         viewer.running.play();
         viewer
     }
 
     /// As [`Viewer::launch`], to be started by [`Running::play`].
-    pub fn prepare(properties: &str) -> Self {
+    pub(crate) fn prepare(properties: &str) -> Self {
         init();
         let line = format!("livekitwebrtcsrc name=src {properties}");
         let source = gst::parse::launch(&line).unwrap();
@@ -209,23 +209,23 @@ impl Viewer {
     }
 
     /// Waits for that many more decoded frames and audio buffers.
-    pub fn wait_for(&self, count: usize) {
+    pub(crate) fn wait_for(&self, count: usize) {
         let target = (self.frames() + count, self.sounds() + count);
         common::wait_until("frames and audio", || {
             self.frames() >= target.0 && self.sounds() >= target.1
         });
     }
 
-    pub fn frames(&self) -> usize {
+    pub(crate) fn frames(&self) -> usize {
         self.frames.load(Ordering::Relaxed)
     }
 
     /// Of the last frame, in pixels.
-    pub fn width(&self) -> usize {
+    pub(crate) fn width(&self) -> usize {
         self.width.load(Ordering::Relaxed)
     }
 
-    pub fn sounds(&self) -> usize {
+    pub(crate) fn sounds(&self) -> usize {
         self.sounds.load(Ordering::Relaxed)
     }
 }

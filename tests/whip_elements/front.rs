@@ -11,22 +11,22 @@ use testkit::relay::{Link, Side};
 
 /// A request that passed, and how it was answered.
 #[derive(Clone, Debug)]
-pub struct Exchange {
-    pub method: String,
-    pub if_match: String,
-    pub status: String,
+pub(crate) struct Exchange {
+    pub(crate) method: String,
+    pub(crate) if_match: String,
+    pub(crate) status: String,
 }
 
 /// The server in front.
 #[derive(Clone)]
-pub struct Front {
+pub(crate) struct Front {
     address: SocketAddr,
     exchanges: Arc<Mutex<Vec<Exchange>>>,
 }
 
 impl Front {
     /// In front of `server`, whose clients are at the left of `link`.
-    pub fn new(server: String, link: Arc<Link>) -> Self {
+    pub(crate) fn new(server: String, link: Arc<Link>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let front = Self {
             address: listener.local_addr().unwrap(),
@@ -43,12 +43,12 @@ impl Front {
     }
 
     /// Where to connect instead of to the server.
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// What has passed by `method`.
-    pub fn exchanges(&self, method: &str) -> Vec<Exchange> {
+    pub(crate) fn exchanges(&self, method: &str) -> Vec<Exchange> {
         let exchanges = self.exchanges.lock().unwrap();
         exchanges
             .iter()

@@ -9,14 +9,14 @@ use std::sync::{Arc, Mutex};
 use super::wait_for;
 
 /// A running program.
-pub struct Process {
+pub(crate) struct Process {
     child: Child,
     lines: Arc<Mutex<Vec<String>>>,
 }
 
 impl Process {
     /// Starts `command` and collects what it prints.
-    pub fn start(command: &mut Command) -> Self {
+    pub(crate) fn start(command: &mut Command) -> Self {
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -31,12 +31,12 @@ impl Process {
     }
 
     /// Waits for a line that `is_it` wants.
-    pub fn wait_line(&self, what: &str, is_it: impl Fn(&str) -> bool) -> String {
+    pub(crate) fn wait_line(&self, what: &str, is_it: impl Fn(&str) -> bool) -> String {
         wait_for(what, || self.find(&is_it).or_else(|| self.check_running(what)))
     }
 
     /// The last line that `is_it` wants.
-    pub fn find(&self, is_it: impl Fn(&str) -> bool) -> Option<String> {
+    pub(crate) fn find(&self, is_it: impl Fn(&str) -> bool) -> Option<String> {
         self.lines
             .lock()
             .unwrap()
@@ -47,7 +47,7 @@ impl Process {
     }
 
     /// Ends the program as a user would.
-    pub fn interrupt(&self) {
+    pub(crate) fn interrupt(&self) {
         let status = Command::new("kill")
             .args(["-INT", &self.child.id().to_string()])
             .status()
@@ -56,7 +56,7 @@ impl Process {
     }
 
     /// Waits for its own end.
-    pub fn wait_end(&mut self) {
+    pub(crate) fn wait_end(&mut self) {
         wait_for("the program's end", || self.child.try_wait().unwrap());
     }
 
@@ -92,28 +92,28 @@ fn collect(from: impl Read + Send + 'static, lines: Arc<Mutex<Vec<String>>>) {
 }
 
 /// The folder of the Node programs and their packages; `None` when these are not installed.
-pub fn node_folder() -> Option<PathBuf> {
+pub(crate) fn node_folder() -> Option<PathBuf> {
     let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop"));
     folder.join("node_modules").is_dir().then_some(folder)
 }
 
 /// Whether a program is on the path.
-pub fn is_installed(program: &str) -> bool {
+pub(crate) fn is_installed(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
 /// A folder for the files of one test, removed with the value.
-pub struct Folder(pub PathBuf);
+pub(crate) struct Folder(pub PathBuf);
 
 impl Folder {
-    pub fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("interop-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
     }
 
-    pub fn write(&self, name: &str, text: &str) -> PathBuf {
+    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.0.join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, text).unwrap();
