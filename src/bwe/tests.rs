@@ -189,6 +189,17 @@ fn a_stream_that_follows_one_that_ended_flows() {
     estimator.set_state(gst::State::Null).expect("it stops");
 }
 
+/// Has events of this type wait at the pad until somebody else waits at the barrier.
+fn meet_at(pad: &gst::Pad, event_type: gst::EventType, barrier: &Arc<Barrier>) {
+    let barrier = Arc::clone(barrier);
+    pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+        if info.event().is_some_and(|event| event.type_() == event_type) {
+            barrier.wait();
+        }
+        gst::PadProbeReturn::Ok
+    });
+}
+
 #[test]
 fn a_stream_that_begins_while_the_last_one_ends_stays_behind_its_end() {
     gst::init().expect("GStreamer initialises");
@@ -196,28 +207,11 @@ fn a_stream_that_begins_while_the_last_one_ends_stays_behind_its_end() {
     let estimator = BandwidthEstimator::new(Algorithm::Gcc, Limits::new(kbps(100), kbps(5000), kbps(1000)));
     let (front, behind, received) = between_pads(&estimator);
     let begins = Arc::new(Barrier::new(2));
-    let begun = Arc::clone(&begins);
-    behind.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
-        if info
-            .event()
-            .is_some_and(|event| event.type_() == gst::EventType::Eos)
-        {
-            begun.wait();
-        }
-        gst::PadProbeReturn::Ok
-    });
+    meet_at(&behind, gst::EventType::Eos, &begins);
     stream_flows(&front, &received, 0);
     assert!(front.push_event(gst::event::Eos::new()));
     let sink_pad = estimator.static_pad("sink").expect("it has one");
-    sink_pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
-        if info
-            .event()
-            .is_some_and(|event| event.type_() == gst::EventType::StreamStart)
-        {
-            begins.wait();
-        }
-        gst::PadProbeReturn::Ok
-    });
+    meet_at(&sink_pad, gst::EventType::StreamStart, &begins);
     stream_flows(&front, &received, 1);
     estimator.set_state(gst::State::Null).expect("it stops");
 }

@@ -120,14 +120,11 @@ fn a_muted_track_is_muted_for_everybody_and_goes_on_later() {
     };
     let publisher = publisher(&server.url(), "publisher");
     viewer.wait_for(30, 1);
-    let signaller = publisher
-        .element("sink")
-        .property::<gst::glib::Object>("signaller");
-    signaller.emit_by_name::<()>("set-track-muted", &[&"video0", &true]);
+    publisher.set_muted("video0", true);
     wait_until("the mute", || {
         viewer.seen().to_string().contains("\"muted\":true")
     });
-    signaller.emit_by_name::<()>("set-track-muted", &[&"video0", &false]);
+    publisher.set_muted("video0", false);
     viewer.wait_for(30, 1);
 }
 
@@ -138,9 +135,7 @@ fn a_mute_outlives_a_restart_of_the_server() {
     };
     let publisher = publisher(&server.url(), "publisher");
     wait_until("the tracks", || track_names(&server, "publisher").len() == 2);
-    let sink = publisher.element("sink");
-    let signaller = sink.property::<gst::glib::Object>("signaller");
-    signaller.emit_by_name::<()>("set-track-muted", &[&"video0", &true]);
+    publisher.set_muted("video0", true);
     let muted = |server: &LiveKit| participants(server).to_string().matches("\"muted\":true").count();
     wait_until("the mute", || muted(&server) == 1);
     server.revive();
@@ -152,7 +147,7 @@ fn a_mute_outlives_a_restart_of_the_server() {
     let viewer = Viewer::launch(&by_key(&server.url(), "viewer"));
     wait_until("the tone", || viewer.sounds() >= 50);
     assert_eq!(viewer.frames(), 0);
-    signaller.emit_by_name::<()>("set-track-muted", &[&"video0", &false]);
+    publisher.set_muted("video0", false);
     viewer.wait_for(10);
     publisher.assert_no_error();
 }

@@ -115,6 +115,13 @@ impl Running {
         self.pipeline.by_name(name).unwrap()
     }
 
+    /// Has the element `sink` mute one of its tracks, or unmute it.
+    pub(crate) fn set_muted(&self, track: &str, muted: bool) {
+        let sink = self.element("sink");
+        let signaller = sink.property::<gst::glib::Object>("signaller");
+        signaller.emit_by_name::<()>("set-track-muted", &[&track, &muted]);
+    }
+
     /// The first error on the bus; panics when there is none in time.
     pub(crate) fn error(&self) -> String {
         self.message(gst::MessageType::Error)

@@ -170,13 +170,6 @@ fn layers_that_nobody_receives_are_not_encoded() {
     publisher.assert_no_error();
 }
 
-/// Mutes or unmutes the picture.
-fn mute(publisher: &Running, muted: bool) {
-    let sink = publisher.element("sink");
-    let signaller = sink.property::<gst::glib::Object>("signaller");
-    signaller.emit_by_name::<()>("set-track-muted", &[&"video0", &muted]);
-}
-
 /// Has the publisher's picture come in another size.
 fn resize(publisher: &Running, width: i32, height: i32) {
     let caps = format!("video/x-raw,format=I420,width={width},height={height},framerate=10/1");
@@ -212,10 +205,10 @@ fn layers_have_the_size_that_the_input_got_while_they_were_muted() {
     wait_for_layers(&server);
     let viewer = Viewer::launch(&by_key(&server.url(), "viewer"));
     wait_until("the largest layer", || viewer.width() == 960);
-    mute(&publisher, true);
+    publisher.set_muted("video0", true);
     wait_until("the mute", || track(&server, "publisher")["muted"] == true);
     resize(&publisher, 1280, 720);
-    mute(&publisher, false);
+    publisher.set_muted("video0", false);
     wait_until("the largest layer of a larger picture", || viewer.width() == 1280);
     choose(&viewer, "low");
     wait_until("the smallest", || viewer.width() == 320);

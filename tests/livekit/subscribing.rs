@@ -105,14 +105,7 @@ fn tracks_that_are_muted_are_not_missed() {
         stats.get::<String>("state").unwrap()
     };
     assert_eq!(state(), "connected");
-    let set_muted = |muted: bool| {
-        let signaller = publisher
-            .element("sink")
-            .property::<gst::glib::Object>("signaller");
-        for track in ["video0", "audio1"] {
-            signaller.emit_by_name::<()>("set-track-muted", &[&track, &muted]);
-        }
-    };
+    let set_muted = |muted| ["video0", "audio1"].map(|track| publisher.set_muted(track, muted));
     set_muted(true);
     // Longer than it takes to call a connection stalled.
     let silence = Instant::now() + Duration::from_secs(8);
