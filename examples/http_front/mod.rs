@@ -20,7 +20,7 @@ use hyper_util::rt::TokioIo;
 const MAX_BODY: usize = 64 * 1024;
 
 /// Serves `host_addr`, a URL, until ctrl-c.
-pub async fn serve<F, R>(host_addr: &str, handler: F) -> anyhow::Result<()>
+pub(crate) async fn serve<F, R>(host_addr: &str, handler: F) -> anyhow::Result<()>
 where
     F: Fn(Request<Bytes>) -> R + Send + Sync + 'static,
     R: Future<Output = Response<Bytes>> + Send + 'static,
@@ -64,7 +64,7 @@ where
 }
 
 /// Emits an action signal of the signaller of `element`, and makes an HTTP answer of its reply.
-pub fn forward(
+pub(crate) fn forward(
     element: &gst::Element,
     action: &str,
     arguments: &[&(dyn ToValue + Sync)],
@@ -109,7 +109,7 @@ fn answer(reply: &gst::StructureRef) -> Response<Bytes> {
 }
 
 /// The headers of a request as an action takes them.
-pub fn headers(request: &Request<Bytes>) -> gst::Structure {
+pub(crate) fn headers(request: &Request<Bytes>) -> gst::Structure {
     let mut headers = gst::Structure::new_empty("headers");
     for (name, value) in request.headers() {
         if let Ok(value) = value.to_str() {
@@ -120,7 +120,7 @@ pub fn headers(request: &Request<Bytes>) -> gst::Structure {
 }
 
 /// The answer to OPTIONS.
-pub fn options(stun_server: &str) -> Response<Bytes> {
+pub(crate) fn options(stun_server: &str) -> Response<Bytes> {
     let mut response = empty(StatusCode::OK);
     response
         .headers_mut()
@@ -132,14 +132,14 @@ pub fn options(stun_server: &str) -> Response<Bytes> {
 }
 
 /// An answer without a body.
-pub fn empty(status: StatusCode) -> Response<Bytes> {
+pub(crate) fn empty(status: StatusCode) -> Response<Bytes> {
     let mut response = Response::default();
     *response.status_mut() = status;
     response
 }
 
 /// What stands behind `prefix` in a path: `None` for another path, and no id when nothing follows.
-pub fn id<'a>(path: &'a str, prefix: &str) -> Option<Option<&'a str>> {
+pub(crate) fn id<'a>(path: &'a str, prefix: &str) -> Option<Option<&'a str>> {
     let rest = path.strip_prefix(prefix)?;
     match rest.strip_prefix('/') {
         None if rest.is_empty() => Some(None),
