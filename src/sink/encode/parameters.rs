@@ -36,7 +36,11 @@ impl ParameterSets {
         if was_repeated || is_further_slice || self.sets.is_empty() {
             return None;
         }
-        let buffer = self.inserted(buffer, place)?;
+        let mut buffer = self.inserted(buffer, place)?;
+        if !is_unit_by_unit(sample) {
+            // Unit by unit this would be a parameter set and no slice (`lastkey`).
+            buffer.make_mut().set_flags(gst::BufferFlags::HEADER);
+        }
         let caps = sample.caps_owned();
         let completed = gst::Sample::builder().buffer(&buffer).caps_if_some(caps.as_ref());
         Some(match sample.segment() {
@@ -96,7 +100,6 @@ impl ParameterSets {
         }
         whole.append(gst::Buffer::from_slice(sets));
         whole.append(buffer.copy_region(gst::BufferCopyFlags::MEMORY, place..).ok()?);
-        whole.make_mut().set_flags(gst::BufferFlags::HEADER);
         Some(whole)
     }
 }
@@ -123,6 +126,7 @@ const MAX_BYTES: usize = 64 << 10;
 
 #[cfg(test)]
 mod tests {
+    use super::super::lastkey::LastKey;
     use super::*;
     use std::str::FromStr;
 
@@ -219,6 +223,15 @@ mod tests {
             (66, true, &[0x65]),
         ];
         assert_eq!(completed(UNITS, &units), [[0x67, 0x68, 0x65]]);
+    }
+
+    #[test]
+    fn a_completed_slice_is_still_seen_to_be_one() {
+        let mut sets = ParameterSets::default();
+        sets.complete(&sample(UNITS, 0, true, &[0x67]));
+        sets.complete(&sample(UNITS, 0, true, &[0x65]));
+        let made = sets.complete(&sample(UNITS, 33, true, &[0x65])).unwrap();
+        assert!(LastKey::default().note(&made));
     }
 
     #[test]

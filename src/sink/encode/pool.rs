@@ -108,9 +108,12 @@ impl BranchPool {
             let Some(input) = inputs.get_mut(stream) else {
                 return;
             };
-            let completed = input.parameters.complete(sample);
-            if input.is_encoded() && input.key.note(completed.as_ref().unwrap_or(sample)) {
-                self.inner.shared.key_frame_arrived.notify_all();
+            let mut completed = None;
+            if input.is_encoded() {
+                completed = input.parameters.complete(sample);
+                if input.key.note(completed.as_ref().unwrap_or(sample)) {
+                    self.inner.shared.key_frame_arrived.notify_all();
+                }
             }
             if input.feeds.is_empty() {
                 return;
