@@ -9,6 +9,7 @@ pub(crate) mod candidate;
 pub(crate) mod extmap;
 pub(crate) mod media;
 pub(crate) mod payload_types;
+pub(crate) mod sections;
 
 /// Parses `text` and refuses what merely looks like a description.
 ///

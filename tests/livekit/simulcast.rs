@@ -170,6 +170,15 @@ fn layers_that_nobody_receives_are_not_encoded() {
     publisher.assert_no_error();
 }
 
+/// A publisher of three layers, and a viewer who is shown the largest.
+fn watched(server: &LiveKit) -> (Running, Viewer) {
+    let publisher = publisher(server, STEADY);
+    wait_for_layers(server);
+    let viewer = Viewer::launch(&by_key(&server.url(), "viewer"));
+    wait_until("the largest layer", || viewer.width() == 960);
+    (publisher, viewer)
+}
+
 /// Has the publisher's picture come in another size.
 fn resize(publisher: &Running, width: i32, height: i32) {
     let caps = format!("video/x-raw,format=I420,width={width},height={height},framerate=10/1");
@@ -181,10 +190,7 @@ fn layers_follow_the_size_of_the_input() {
     let Some(server) = LiveKit::start(UNHURRIED) else {
         return;
     };
-    let publisher = publisher(&server, STEADY);
-    wait_for_layers(&server);
-    let viewer = Viewer::launch(&by_key(&server.url(), "viewer"));
-    wait_until("the largest layer", || viewer.width() == 960);
+    let (publisher, viewer) = watched(&server);
     resize(&publisher, 640, 360);
     wait_until("the largest layer of another picture", || viewer.width() == 640);
     wait_until("the server to know", || {
@@ -201,10 +207,7 @@ fn layers_have_the_size_that_the_input_got_while_they_were_muted() {
     let Some(server) = LiveKit::start(UNHURRIED) else {
         return;
     };
-    let publisher = publisher(&server, STEADY);
-    wait_for_layers(&server);
-    let viewer = Viewer::launch(&by_key(&server.url(), "viewer"));
-    wait_until("the largest layer", || viewer.width() == 960);
+    let (publisher, viewer) = watched(&server);
     publisher.set_muted("video0", true);
     wait_until("the mute", || track(&server, "publisher")["muted"] == true);
     resize(&publisher, 1280, 720);
@@ -221,10 +224,7 @@ fn layers_stay_when_another_track_comes() {
     let Some(server) = LiveKit::start(UNHURRIED) else {
         return;
     };
-    let publisher = publisher(&server, STEADY);
-    wait_for_layers(&server);
-    let viewer = Viewer::launch(&by_key(&server.url(), "viewer"));
-    wait_until("the largest layer", || viewer.width() == 960);
+    let (publisher, viewer) = watched(&server);
     let source = gst::parse::bin_from_description("audiotestsrc is-live=true", true).unwrap();
     publisher.pipeline.add(&source).unwrap();
     source.link(&publisher.element("sink")).unwrap();

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::offer::{MAX_SECTIONS, split_msid};
+use crate::sdp::sections;
 
 /// The description without the offer to take full intra requests (RFC 5104, section 4.3.1).
 ///
@@ -23,16 +24,11 @@ pub(super) fn without_full_intra_requests(sdp: &str) -> String {
 /// The server offers all it knows on every m-line and then sends what the publisher sends. Whoever picks one that is
 /// another gets nothing.
 pub(super) fn with_tracks_codecs_first(sdp: &str, codecs_of: impl Fn(&str) -> Vec<String>) -> String {
-    let starts = sdp.match_indices("m=").map(|(start, _)| start);
-    let mut starts: Vec<_> = starts
-        .filter(|start| *start == 0 || sdp[..*start].ends_with('\n'))
-        .take(MAX_SECTIONS)
-        .collect();
-    starts.push(sdp.len());
-    let mut kept = sdp[..starts[0]].to_owned();
-    for bounds in starts.windows(2) {
-        let section = &sdp[bounds[0]..bounds[1]];
-        let track = section.lines().find_map(|line| line.strip_prefix("a=msid:"));
+    let (session, media) = sections::cut(sdp);
+    let mut kept = session.to_owned();
+    for (index, section) in media.into_iter().enumerate() {
+        let mut lines = section.lines().take_while(|_| index < MAX_SECTIONS);
+        let track = lines.find_map(|line| line.strip_prefix("a=msid:"));
         let codecs = track
             .and_then(|msid| split_msid(msid).1)
             .map(|track| codecs_of(&track));

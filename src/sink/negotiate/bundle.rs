@@ -8,6 +8,8 @@
 
 use std::fmt::Write;
 
+use crate::sdp::sections;
+
 /// The answer to show webrtcbin, and the index of the section whose transport the bundle keeps; `None` where the peer
 /// leaves that section in use.
 pub(in crate::sink) fn keep_transport(offer: &str, answer: &str) -> Option<(String, usize)> {
@@ -62,15 +64,8 @@ struct Sections<'a> {
 
 impl<'a> Sections<'a> {
     fn of(text: &'a str) -> Self {
-        let mut starts: Vec<usize> = text.match_indices("\nm=").map(|(at, _)| at + 1).collect();
-        starts.push(text.len());
-        Self {
-            session: &text[..starts[0]],
-            media: starts
-                .windows(2)
-                .map(|bounds| &text[bounds[0]..bounds[1]])
-                .collect(),
-        }
+        let (session, media) = sections::cut(text);
+        Self { session, media }
     }
 
     /// Names of the sections in the bundle.
